@@ -1,0 +1,37 @@
+// Starts a file with Node >= 22.18 (which runs TypeScript as it is): this Node when it is new enough, otherwise the
+// one that came with `npm ci` as an optional dependency. Plain JavaScript, because any Node must be able to read it.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const [major, minor] = process.versions.node.split(".").map(Number);
+const isNewEnough = major > 22 || (major === 22 && minor >= 18);
+const platform = `${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
+const packaged = join(root, "node_modules", `node-${platform}`, "bin", process.platform === "win32" ? "node.exe" : "node");
+const node = isNewEnough ? process.execPath : packaged;
+
+if (!existsSync(node)) {
+	console.error(
+		`Stoa needs Node 22.18 or newer; this is ${process.version}, and the packaged Node 24 (node-${platform}) is not installed.\n` +
+			"Either install a newer Node (https://nodejs.org), or run `npm ci` again without --omit=optional.",
+	);
+	process.exit(1);
+}
+
+// argon2 and the journal's fsync share libuv's pool: 8 threads keep one from starving the other.
+const env = { UV_THREADPOOL_SIZE: "8", ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}` };
+const child = spawn(node, process.argv.slice(2), { stdio: "inherit", env });
+// The terminal sends Ctrl-C to the whole group; the child decides when to end, this process only waits and passes on.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+	process.on(signal, () => {
+		if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+	});
+}
+child.on("error", error => {
+	console.error(`Could not start ${node}: ${error.message}`);
+	process.exit(1);
+});
+child.on("exit", (code, signal) => process.exit(signal ? 128 + (constants.signals[signal] ?? 0) : (code ?? 1)));

@@ -10,7 +10,13 @@ const root = dirname(fileURLToPath(import.meta.url));
 const [major, minor] = process.versions.node.split(".").map(Number);
 const isNewEnough = major > 22 || (major === 22 && minor >= 18);
 const platform = `${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
-const packaged = join(root, "node_modules", `node-${platform}`, "bin", process.platform === "win32" ? "node.exe" : "node");
+const packaged = join(
+	root,
+	"node_modules",
+	`node-${platform}`,
+	"bin",
+	process.platform === "win32" ? "node.exe" : "node",
+);
 const node = isNewEnough ? process.execPath : packaged;
 
 if (!existsSync(node)) {

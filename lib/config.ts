@@ -1,0 +1,265 @@
+import { isIP } from "node:net";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { type Failpoint, parseFailpoints } from "./failpoints.ts";
+
+/**
+ * Every setting of a node, read once from the environment. Nothing else reads `process.env`. `loadConfig` lists all
+ * mistakes together, each with its variable's name and what to do; secrets never appear in a message or a dump.
+ */
+export interface Config {
+	isProduction: boolean;
+	port: number;
+	opsPort: number;
+	dataDir: string;
+	/** The services this node runs; undefined means all. */
+	services: readonly string[] | undefined;
+	nodeId: string;
+	natsUrl: string | undefined;
+	/** Undefined: this process starts the embedded database. */
+	mongodbUri: string | undefined;
+	/** Databases of single services that live elsewhere, by service name. */
+	serviceMongodbUris: Readonly<Record<string, string>>;
+	redisUrl: string | undefined;
+	smtpUrl: string | undefined;
+	admin: { email: string; password: string } | undefined;
+	trustedProxies: readonly string[];
+	corsOrigins: readonly string[];
+	/** Requests a minute; 0 means no limit. */
+	rateLimit: number;
+	authRateLimit: number;
+	logLevel: LogLevel;
+	/** Where clients reach the gateway: links in mails, the test provider's webhooks. */
+	publicUrl: string;
+	mailFrom: string;
+	/** Encrypts keys and secrets at rest. Undefined outside production: generated into `dataDir`. */
+	secret: string | undefined;
+	allowEmbedded: boolean;
+	testPaymentWebhookSecret: string | undefined;
+	/** Whether a start with an empty catalogue loads the demo shop. */
+	demoData: boolean;
+	/** Test-only, refused in production. */
+	failpoints: readonly Failpoint[];
+	clockShiftMs: number;
+	reservationTtlMs: number;
+}
+
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export class ConfigError extends Error {
+	readonly mistakes: readonly string[];
+
+	constructor(mistakes: readonly string[]) {
+		super(`Stoa cannot start with these settings:\n${mistakes.map(mistake => `  - ${mistake}`).join("\n")}`);
+		this.name = "ConfigError";
+		this.mistakes = mistakes;
+	}
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Settings of engines that this version does not have: better refused than silently ignored. */
+const NOT_YET = ["ELASTICSEARCH_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const TEST_ONLY = ["FAILPOINTS", "CLOCK_SHIFT_MS"];
+const MIN_SECRET_BYTES = 32;
+
+/** Collects mistakes while it reads, so that all of them are told at once. */
+class Reader {
+	readonly mistakes: string[] = [];
+	readonly #env: Env;
+
+	constructor(env: Env) {
+		this.#env = env;
+	}
+
+	/** Unset and empty mean the same. */
+	text(name: string): string | undefined {
+		return this.#env[name]?.trim() || undefined;
+	}
+
+	integer(name: string, fallback: number, min: number, max: number): number {
+		const text = this.text(name);
+		if (text === undefined) return fallback;
+		const value = Number(text);
+		if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
+		this.mistakes.push(`${name} must be a whole number from ${min} to ${max}`);
+		return fallback;
+	}
+
+	flag(name: string, fallback: boolean): boolean {
+		const text = this.text(name);
+		if (text === undefined) return fallback;
+		if (text === "1" || text === "true") return true;
+		if (text === "0" || text === "false") return false;
+		this.mistakes.push(`${name} must be 1 or 0`);
+		return fallback;
+	}
+
+	url(name: string, protocols: readonly string[]): string | undefined {
+		const text = this.text(name);
+		if (text === undefined) return undefined;
+		// A Unix socket in a MongoDB URI has no host that `URL` would accept; the scheme is all there is to check.
+		const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(text)?.[1];
+		if (scheme && protocols.includes(scheme) && text.length > scheme.length + 3) return text;
+		this.mistakes.push(`${name} must be a URL that starts with ${protocols.map(p => `${p}://`).join(" or ")}`);
+		return undefined;
+	}
+
+	list(name: string): string[] {
+		return (this.text(name) ?? "")
+			.split(",")
+			.map(item => item.trim())
+			.filter(Boolean);
+	}
+}
+
+export function loadConfig(env: Env): Config {
+	const read = new Reader(env);
+	const isProduction = read.text("NODE_ENV") === "production";
+	const port = read.integer("PORT", 3000, 0, 65_535);
+	const config: Config = {
+		isProduction,
+		port,
+		opsPort: read.integer("OPS_PORT", 3030, 0, 65_535),
+		dataDir: resolve(read.text("DATA_DIR") ?? "./data"),
+		services: read.text("SERVICES") ? read.list("SERVICES") : undefined,
+		nodeId: read.text("NODE_ID") ?? `${hostname()}-${process.pid}`,
+		natsUrl: read.url("NATS_URL", ["nats", "tls"]),
+		mongodbUri: read.url("MONGODB_URI", ["mongodb", "mongodb+srv"]),
+		serviceMongodbUris: readServiceUris(read, env),
+		redisUrl: read.url("REDIS_URL", ["redis", "rediss"]),
+		smtpUrl: read.url("SMTP_URL", ["smtp", "smtps"]),
+		admin: readAdmin(read),
+		trustedProxies: readAddresses(read, "TRUSTED_PROXIES"),
+		corsOrigins: readOrigins(read, "CORS_ORIGINS"),
+		rateLimit: read.integer("RATE_LIMIT", 300, 0, 1_000_000),
+		authRateLimit: read.integer("AUTH_RATE_LIMIT", 10, 0, 1_000_000),
+		logLevel: readLogLevel(read),
+		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/\/+$/, ""),
+		mailFrom: read.text("MAIL_FROM") ?? "Stoa <shop@stoa.localhost>",
+		secret: readSecret(read, "STOA_SECRET"),
+		allowEmbedded: read.flag("ALLOW_EMBEDDED", false),
+		testPaymentWebhookSecret: read.text("TEST_PAYMENT_WEBHOOK_SECRET"),
+		demoData: read.flag("DEMO_DATA", !isProduction),
+		failpoints: readFailpoints(read),
+		clockShiftMs: read.integer("CLOCK_SHIFT_MS", 0, -86_400_000, 86_400_000),
+		reservationTtlMs: read.integer("RESERVATION_TTL_MS", 900_000, 100, 900_000),
+	};
+	for (const name of NOT_YET)
+		if (read.text(name)) read.mistakes.push(`${name} is set, but this version has no such engine: unset it`);
+	for (const name of Object.keys(env)) {
+		if (name.startsWith("S3_") && read.text(name))
+			read.mistakes.push(`${name} is set, but this version has no such engine: unset it`);
+	}
+	if (isProduction) checkProduction(read, config);
+	if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
+	return Object.freeze(config);
+}
+
+/** The configuration for people: every value, secrets and passwords inside URLs masked. */
+export function describeConfig(config: Config): Record<string, unknown> {
+	const maskUrl = (url: string | undefined) => url?.replace(/\/\/[^@/]*@/, "//***@");
+	return {
+		...config,
+		natsUrl: maskUrl(config.natsUrl),
+		mongodbUri: maskUrl(config.mongodbUri),
+		redisUrl: maskUrl(config.redisUrl),
+		smtpUrl: maskUrl(config.smtpUrl),
+		serviceMongodbUris: Object.fromEntries(Object.entries(config.serviceMongodbUris).map(([k, v]) => [k, maskUrl(v)])),
+		admin: config.admin && { email: config.admin.email, password: "***" },
+		secret: config.secret && "***",
+		testPaymentWebhookSecret: config.testPaymentWebhookSecret && "***",
+	};
+}
+
+function checkProduction(read: Reader, config: Config): void {
+	if (!config.secret)
+		read.mistakes.push(
+			"STOA_SECRET is needed in production: at least 32 random bytes, for example `openssl rand -base64 48`",
+		);
+	if (config.rateLimit === 0) read.mistakes.push("RATE_LIMIT=0 (no limit) is refused in production");
+	if (config.authRateLimit === 0) read.mistakes.push("AUTH_RATE_LIMIT=0 (no limit) is refused in production");
+	for (const name of TEST_ONLY)
+		if (read.text(name)) read.mistakes.push(`${name} is for tests and refused in production`);
+	if (config.testPaymentWebhookSecret !== undefined && isWeak(config.testPaymentWebhookSecret)) {
+		read.mistakes.push("TEST_PAYMENT_WEBHOOK_SECRET is too weak for production: at least 32 random bytes");
+	}
+	if (config.allowEmbedded) return;
+	for (const name of ["NATS_URL", "MONGODB_URI", "REDIS_URL", "SMTP_URL"]) {
+		if (!read.text(name))
+			read.mistakes.push(`${name} is needed in production (or ALLOW_EMBEDDED=1 to accept the embedded engine)`);
+	}
+}
+
+const isWeak = (secret: string): boolean => Buffer.byteLength(secret) < MIN_SECRET_BYTES || new Set(secret).size < 10;
+
+function readSecret(read: Reader, name: string): string | undefined {
+	const secret = read.text(name);
+	if (secret !== undefined && isWeak(secret)) {
+		read.mistakes.push(
+			`${name} is too weak: at least ${MIN_SECRET_BYTES} random bytes, for example \`openssl rand -base64 48\``,
+		);
+	}
+	return secret;
+}
+
+function readAdmin(read: Reader): Config["admin"] {
+	const email = read.text("STOA_ADMIN_EMAIL");
+	const password = read.text("STOA_ADMIN_PASSWORD");
+	if (!email && !password) return undefined;
+	if (!email) read.mistakes.push("STOA_ADMIN_EMAIL is needed beside STOA_ADMIN_PASSWORD");
+	if (!password) read.mistakes.push("STOA_ADMIN_PASSWORD is needed beside STOA_ADMIN_EMAIL");
+	if (email && !/^[^\s@]+@[^\s@]+$/.test(email)) read.mistakes.push("STOA_ADMIN_EMAIL must be an e-mail address");
+	if (password && (password.length < 12 || password.length > 128)) {
+		read.mistakes.push("STOA_ADMIN_PASSWORD must have 12 to 128 characters");
+	}
+	return email && password ? { email, password } : undefined;
+}
+
+function readAddresses(read: Reader, name: string): string[] {
+	const addresses = read.list(name);
+	for (const address of addresses) {
+		const [host = "", bits] = address.split("/");
+		const version = isIP(host);
+		const isBitsValid = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 6 ? 128 : 32));
+		if (version === 0 || !isBitsValid) read.mistakes.push(`${name}: ${address} is not an IP address or CIDR range`);
+	}
+	return addresses;
+}
+
+function readOrigins(read: Reader, name: string): string[] {
+	const origins = read.list(name);
+	for (const origin of origins) {
+		if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+			read.mistakes.push(`${name}: ${origin} is not an exact origin such as https://shop.example`);
+		}
+	}
+	return origins;
+}
+
+function readLogLevel(read: Reader): LogLevel {
+	const text = read.text("LOG_LEVEL") ?? "info";
+	const level = LOG_LEVELS.find(known => known === text);
+	if (!level) read.mistakes.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}`);
+	return level ?? "info";
+}
+
+function readFailpoints(read: Reader): Failpoint[] {
+	try {
+		return parseFailpoints(read.text("FAILPOINTS") ?? "");
+	} catch (error) {
+		read.mistakes.push(`FAILPOINTS: ${error instanceof Error ? error.message : String(error)}`);
+		return [];
+	}
+}
+
+function readServiceUris(read: Reader, env: Env): Record<string, string> {
+	const uris: Record<string, string> = {};
+	for (const name of Object.keys(env)) {
+		const service = /^([A-Z][A-Z_]*)_MONGODB_URI$/.exec(name)?.[1];
+		const uri = service && read.url(name, ["mongodb", "mongodb+srv"]);
+		if (service && uri) uris[service.toLowerCase().replaceAll("_", "-")] = uri;
+	}
+	return uris;
+}

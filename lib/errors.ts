@@ -1,0 +1,78 @@
+/**
+ * Errors the domain knows. A middleware turns a `DomainError` into a Moleculer error that survives the network, and the
+ * gateway answers it as RFC 9457 problem+json. Branch on `err.type`, never on `instanceof`: classes do not survive.
+ */
+const STATUS = {
+	BAD_REQUEST: 400,
+	UNAUTHENTICATED: 401,
+	PAYMENT_DECLINED: 402,
+	FORBIDDEN: 403,
+	NOT_FOUND: 404,
+	METHOD_NOT_ALLOWED: 405,
+	CONFLICT: 409,
+	STOCK_INSUFFICIENT: 409,
+	PRICE_CHANGED: 409,
+	CART_NOT_OPEN: 409,
+	INVALID_TRANSITION: 409,
+	IDEMPOTENCY_IN_PROGRESS: 409,
+	VERSION_MISMATCH: 412,
+	PAYLOAD_TOO_LARGE: 413,
+	UNSUPPORTED_MEDIA_TYPE: 415,
+	VALIDATION_ERROR: 422,
+	IDEMPOTENCY_KEY_REUSED: 422,
+	RATE_LIMITED: 429,
+	INTERNAL: 500,
+	SERVICE_UNAVAILABLE: 503,
+} as const;
+
+export type ErrorType = keyof typeof STATUS;
+
+export const ERROR_TYPES = Object.keys(STATUS) as ErrorType[];
+
+/** One problem with one field or one SKU, as it appears in the `errors` list of an answer. */
+export interface FieldError {
+	field: string;
+	code: string;
+	message: string;
+}
+
+/** What an error may tell the client beside its message. `details` are merged into the problem document. */
+export interface ErrorData {
+	errors?: FieldError[];
+	details?: Record<string, unknown>;
+	retryAfterSeconds?: number;
+}
+
+export class DomainError extends Error {
+	readonly type: ErrorType;
+	readonly data: ErrorData;
+
+	constructor(type: ErrorType, message: string, data: ErrorData = {}) {
+		super(message);
+		this.name = "DomainError";
+		this.type = type;
+		this.data = data;
+	}
+
+	/** The HTTP status of this error. */
+	get status(): number {
+		return STATUS[this.type];
+	}
+}
+
+export const statusOf = (type: ErrorType): number => STATUS[type];
+
+export const isErrorType = (type: unknown): type is ErrorType => typeof type === "string" && type in STATUS;
+
+/** The `type` of anything thrown, also of errors that came over the network; undefined when it has none. */
+export function errorType(error: unknown): string | undefined {
+	if (typeof error !== "object" || error === null || !("type" in error)) return undefined;
+	return typeof error.type === "string" ? error.type : undefined;
+}
+
+export const notFound = (what: string): DomainError => new DomainError("NOT_FOUND", `${what} was not found`);
+
+/** MongoDB's duplicate key error, whichever driver object carries it. */
+export function isDuplicateKey(error: unknown): boolean {
+	return typeof error === "object" && error !== null && "code" in error && error.code === 11000;
+}

@@ -1,0 +1,22 @@
+import type { CacheStore } from "../ports/cache/port.ts";
+import type { EventBus } from "../ports/events/port.ts";
+import type { JobQueue } from "../ports/jobs/port.ts";
+import type { MailTransport } from "../ports/mail/port.ts";
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import type { Database } from "./database.ts";
+import type { Failpoints } from "./failpoints.ts";
+
+/** What every service of a node shares, reached as `this.broker.stoa`: the settings and one engine per port. */
+export interface Runtime {
+	config: Config;
+	/** Encrypts keys at rest, signs links: from `STOA_SECRET`, or generated into the data directory. */
+	secret: string;
+	clock: Clock;
+	failpoints: Failpoints;
+	database: Database;
+	events: EventBus;
+	jobs: JobQueue;
+	cache: CacheStore;
+	mail: MailTransport;
+}

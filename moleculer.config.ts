@@ -1,0 +1,94 @@
+import type { BrokerOptions } from "moleculer";
+import type { Config } from "./lib/config.ts";
+import { errorType } from "./lib/errors.ts";
+import { loggerOptions } from "./lib/logger.ts";
+import { domainErrors } from "./middlewares/domain-errors.ts";
+import { asMiddlewares, type Middleware } from "./middlewares/middleware.ts";
+import { permissions } from "./middlewares/permissions.ts";
+
+/** Errors that mean 'the action never ran', so that a retry cannot run it twice. */
+const NEVER_EXECUTED = new Set(["SERVICE_NOT_AVAILABLE", "SERVICE_NOT_FOUND", "BUS_DOWN"]);
+
+const statusOf = (error: Error): unknown => ("code" in error ? error.code : undefined);
+
+/**
+ * The broker's options: only what differs from Moleculer's defaults, and why.
+ * @param inner middlewares that wrap the handler from within the cache outwards (idempotency, cache)
+ * @param outer middlewares beyond the built-in chain (metrics, message bus guard, HTTP drain)
+ */
+export function brokerOptions(
+	config: Config,
+	{ inner = [], outer = [] }: { inner?: Middleware[]; outer?: Middleware[] } = {},
+): BrokerOptions {
+	return {
+		namespace: "stoa",
+		nodeID: config.nodeId,
+		logger: { type: "Pino", options: { level: config.logLevel, pino: { options: loggerOptions(config.logLevel) } } },
+		// Plain JSON is the fastest serializer for what Stoa sends.
+		serializer: "JSON",
+		...(config.natsUrl ? { transporter: natsTransporter(config.natsUrl) } : {}),
+		// The default is to wait for ever.
+		requestTimeout: 10_000,
+		maxCallLevel: 20,
+		heartbeatInterval: 2,
+		heartbeatTimeout: 6,
+		dependencyInterval: 50,
+		tracking: { enabled: true, shutdownTimeout: 10_000 },
+		registry: { preferLocal: true, strategy: "RoundRobin", stopDelay: 200 },
+		retryPolicy: {
+			enabled: true,
+			retries: 3,
+			delay: 100,
+			maxDelay: 1_000,
+			factor: 2,
+			check: error => NEVER_EXECUTED.has(errorType(error) ?? ""),
+		},
+		circuitBreaker: {
+			enabled: true,
+			threshold: 0.5,
+			minRequestCount: 20,
+			windowTime: 60,
+			halfOpenTime: 5_000,
+			// What the client got wrong, and a duplicate key, say nothing about the node's health.
+			check: error => {
+				const status = statusOf(error);
+				return !(typeof status === "number" && ((status >= 400 && status < 500) || status === 11_000));
+			},
+		},
+		// Stoa stops in its own order, with a deadline: see node.ts.
+		skipProcessEventRegistration: true,
+		// The default order answers from the cache before it validates and authorises; this one does not.
+		internalMiddlewares: false,
+		middlewares: asMiddlewares([
+			"ActionHook",
+			"Bulkhead",
+			...inner,
+			"Validator",
+			permissions,
+			domainErrors,
+			"ContextTracker",
+			"CircuitBreaker",
+			"Timeout",
+			"Retry",
+			"Fallback",
+			"ErrorHandler",
+			...outer,
+		]),
+	};
+}
+
+function natsTransporter(url: string): NonNullable<BrokerOptions["transporter"]> {
+	return {
+		type: "NATS",
+		options: {
+			servers: [url],
+			// For ever: a node that gives up on NATS is a node someone must restart by hand.
+			maxReconnectAttempts: -1,
+			reconnectTimeWait: 500,
+			reconnectJitter: 100,
+			// The default notices a half-open connection after four minutes.
+			pingInterval: 10_000,
+			maxPingOut: 2,
+		},
+	};
+}

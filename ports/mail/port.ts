@@ -1,0 +1,17 @@
+/** One e-mail. `messageId` is fixed by (event, template, recipient), so a repeat is recognisable as one. */
+export interface MailMessage {
+	messageId: string;
+	to: string;
+	subject: string;
+	text: string;
+	html: string;
+}
+
+/** Sends mail. Two engines: a development mailbox one opens in the browser, and SMTP through nodemailer. */
+export interface MailTransport {
+	readonly engine: "mailbox" | "smtp";
+	start(): Promise<void>;
+	stop(): Promise<void>;
+	/** Resolves once the message is accepted; rejects when it was not, or when that is unknown. */
+	send(message: MailMessage): Promise<void>;
+}

@@ -1,0 +1,59 @@
+import type { Action } from "../../lib/contracts.ts";
+import type { Money } from "../../lib/money.ts";
+
+export interface CartLine {
+	id: string;
+	sku: string;
+	productId: string;
+	title: string;
+	quantity: number;
+	unitPrice: Money;
+	lineTotal: Money;
+}
+export interface Totals {
+	subtotal: Money;
+	discount: Money;
+	shipping: Money;
+	tax: Money;
+	total: Money;
+}
+export interface Cart {
+	id: string;
+	currency: string;
+	lines: CartLine[];
+	totals: Totals;
+	version: number;
+	status: "open" | "checking_out" | "ordered";
+}
+
+/** What the checkout takes over when it has claimed the cart. */
+export interface CartClaim {
+	cart: Cart;
+	userId: string | null;
+	/** The order that holds the cart: the caller's own, or the one an earlier checkout with the same key made. */
+	orderId: string;
+	epoch: number;
+}
+
+export interface CartsActions {
+	"carts.create": Action<{ currency?: string; lines?: { sku: string; quantity: number }[] }, Cart>;
+	"carts.get": Action<{ id: string }, Cart>;
+	/** The same SKU adds up. NOT_FOUND for a SKU that is not for sale; CART_NOT_OPEN. */
+	"carts.addLine": Action<{ id: string; sku: string; quantity: number }, Cart>;
+	/** A quantity of 0 removes the line. */
+	"carts.updateLine": Action<{ id: string; lineId: string; quantity: number }, Cart>;
+	"carts.removeLine": Action<{ id: string; lineId: string }, Cart>;
+	/**
+	 * Internal: takes the cart for one checkout. With the key that holds it already, gives that checkout's order again;
+	 * otherwise CART_NOT_OPEN. NOT_FOUND for a cart that is not the caller's.
+	 */
+	"carts.claim": Action<{ id: string; orderId: string; keyHash: string }, CartClaim>;
+	/** Internal, idempotent: the checkout failed, the cart is open again. */
+	"carts.free": Action<{ id: string; orderId: string }, void>;
+	/** Internal, idempotent: the order is placed, the cart is done. */
+	"carts.finish": Action<{ id: string; orderId: string }, void>;
+}
+
+declare module "../../lib/contracts.ts" {
+	interface ActionContracts extends CartsActions {}
+}

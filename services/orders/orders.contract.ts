@@ -1,0 +1,123 @@
+import type { Action, ListParams, Page } from "../../lib/contracts.ts";
+import type { Money } from "../../lib/money.ts";
+
+export type OrderStatus =
+	| "pending"
+	| "awaiting_payment"
+	| "paid"
+	| "failed"
+	| "partially_shipped"
+	| "shipped"
+	| "delivered"
+	| "cancelled";
+
+export interface Address {
+	name: string;
+	company?: string;
+	line1: string;
+	line2?: string;
+	city: string;
+	postalCode: string;
+	region?: string;
+	/** ISO 3166-1 alpha-2. */
+	country: string;
+	phone?: string;
+}
+
+export interface OrderLine {
+	id: string;
+	sku: string;
+	productId: string;
+	title: string;
+	quantity: number;
+	unitPrice: Money;
+	lineTotal: Money;
+}
+export interface OrderTotals {
+	subtotal: Money;
+	discount: Money;
+	shipping: Money;
+	tax: Money;
+	total: Money;
+}
+export interface OrderRefund {
+	id: string;
+	amount: Money;
+	reason: string;
+	status: "pending" | "done" | "failed";
+	createdAt: string;
+}
+export interface OrderHistoryEntry {
+	from: OrderStatus | null;
+	to: OrderStatus;
+	at: string;
+	/** A user's id, or the part of the system that did it. */
+	actor: string;
+	cause: string;
+}
+export interface OrderFulfilment {
+	id: string;
+	lines: { sku: string; quantity: number }[];
+	carrier: string | null;
+	trackingNumber: string | null;
+	createdAt: string;
+}
+
+export interface Order {
+	id: string;
+	number: string;
+	status: OrderStatus;
+	email: string;
+	lines: OrderLine[];
+	totals: OrderTotals;
+	shippingAddress: Address;
+	billingAddress: Address;
+	payment: { status: string; method: string; amount: Money };
+	fulfilments: OrderFulfilment[];
+	refunds: OrderRefund[];
+	history: OrderHistoryEntry[];
+	createdAt: string;
+	version: number;
+	/** Only in the answer of a guest's checkout: what reads the order later. */
+	accessToken?: string;
+}
+
+export interface CheckoutInput {
+	/** The cart's id. */
+	id: string;
+	email: string;
+	shippingAddress: Address;
+	billingAddress?: Address;
+	shippingMethod?: string;
+	payment: { method: string; token: string };
+	/** What the customer saw; PRICE_CHANGED when it is not the total now. */
+	expectedTotal: Money;
+}
+
+export interface OrdersActions {
+	/** PAYMENT_DECLINED, STOCK_INSUFFICIENT, PRICE_CHANGED, CART_NOT_OPEN, SERVICE_UNAVAILABLE. */
+	"orders.place": Action<CheckoutInput, Order>;
+	"orders.list": Action<ListParams, Page<Order>>;
+	"orders.get": Action<{ id: string }, Order>;
+	/** Before shipping; releases or restocks, voids or refunds, each once. INVALID_TRANSITION. */
+	"orders.cancel": Action<{ id: string; reason?: string }, Order>;
+	"orders.adminList": Action<ListParams & { status?: OrderStatus; email?: string }, Page<Order>>;
+	"orders.adminGet": Action<{ id: string }, Order>;
+	/** CONFLICT above what was captured and not refunded. */
+	"orders.refund": Action<
+		{ id: string; amount?: Money; lines?: { sku: string; quantity: number }[]; reason: string },
+		Order
+	>;
+}
+
+export interface OrdersEvents {
+	"order.placed": { orderId: string; number: string; total: Money };
+	"order.failed": { orderId: string; reason: string };
+	"order.cancelled": { orderId: string; reason: string };
+	"order.refunded": { orderId: string; refundId: string; amount: Money };
+}
+
+declare module "../../lib/contracts.ts" {
+	interface ActionContracts extends OrdersActions {}
+	interface EventContracts extends OrdersEvents {}
+}

@@ -1,0 +1,59 @@
+import type { Action } from "../../lib/contracts.ts";
+import type { Money } from "../../lib/money.ts";
+
+export type PaymentStatus =
+	| "pending"
+	| "authorized"
+	| "captured"
+	| "partially_refunded"
+	| "refunded"
+	| "voided"
+	| "failed";
+
+export interface Payment {
+	id: string;
+	orderId: string;
+	method: string;
+	status: PaymentStatus;
+	amount: Money;
+	captured: Money;
+	refunded: Money;
+	failure: { code: string; message: string } | null;
+	version: number;
+}
+
+export interface LedgerItem {
+	orderId: string;
+	kind: "authorize" | "capture" | "void" | "refund";
+	amount: Money;
+	idempotencyKey: string;
+	at: string;
+}
+
+export interface PaymentsActions {
+	/**
+	 * Internal, idempotent per order. Gives the payment as `authorized`, `failed` (declined) or `pending` (settles by
+	 * webhook). CONFLICT once the order's payment was voided. SERVICE_UNAVAILABLE when the provider did not say.
+	 */
+	"payments.authorize": Action<{ orderId: string; amount: Money; method: string; token: string }, Payment>;
+	/** Internal, idempotent. */
+	"payments.capture": Action<{ orderId: string }, Payment>;
+	/** Internal, idempotent: ends the payment of an order; a later authorise or capture of it is refused. */
+	"payments.void": Action<{ orderId: string }, Payment | null>;
+	/** Internal, idempotent per refund id. CONFLICT above captured − refunded. */
+	"payments.refund": Action<{ orderId: string; refundId: string; amount: Money }, Payment>;
+	"payments.get": Action<{ orderId: string }, Payment>;
+	/** Raw body and signature; what is forged or stale is refused, a repeat changes nothing. */
+	"payments.webhook": Action<{ provider: string; body: string; signature: string }, { received: true }>;
+	"payments.testLedger": Action<{ orderId?: string }, { items: LedgerItem[] }>;
+}
+
+export interface PaymentsEvents {
+	/** An asynchronous payment settled (`captured`) or did not (`failed`). */
+	"payment.settled": { paymentId: string; orderId: string; status: "captured" | "failed" };
+}
+
+declare module "../../lib/contracts.ts" {
+	interface ActionContracts extends PaymentsActions {}
+	interface EventContracts extends PaymentsEvents {}
+}

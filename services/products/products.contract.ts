@@ -1,0 +1,148 @@
+import type { Action, ListParams, Page } from "../../lib/contracts.ts";
+import type { Money } from "../../lib/money.ts";
+
+export type Availability = "in_stock" | "low_stock" | "out_of_stock";
+export type AttributeValue = string | number | boolean;
+export type Attributes = Record<string, AttributeValue>;
+
+export interface Variant {
+	id: string;
+	sku: string;
+	title: string;
+	price: Money;
+	compareAtPrice?: Money;
+	options: Record<string, string>;
+	available: Availability;
+}
+
+export interface Product {
+	id: string;
+	slug: string;
+	title: string;
+	description: string;
+	brand: string | null;
+	categories: string[];
+	images: string[];
+	attributes: Attributes;
+	variants: Variant[];
+	createdAt: string;
+	updatedAt: string;
+	version: number;
+}
+
+/** What staff see beside it. */
+export interface AdminProduct extends Product {
+	status: "draft" | "published";
+	mpn: string | null;
+	ean: string[];
+	releasedAt: string | null;
+}
+
+export interface Category {
+	id: string;
+	slug: string;
+	title: string;
+	/** The parent's slug. */
+	parent: string | null;
+	version: number;
+}
+export interface CategoryTree extends Category {
+	children: CategoryTree[];
+}
+export interface CategoryWithPath extends Category {
+	/** From the root to this category itself. */
+	path: { slug: string; title: string }[];
+}
+
+export interface VariantInput {
+	sku: string;
+	title?: string;
+	price: Money;
+	compareAtPrice?: Money;
+	options?: Record<string, string>;
+}
+export interface ProductInput {
+	title: string;
+	slug?: string;
+	description?: string;
+	brand?: string;
+	categories?: string[];
+	attributes?: Attributes;
+	images?: string[];
+	status?: "draft" | "published";
+	variants: VariantInput[];
+}
+export type ProductPatch = Partial<Omit<ProductInput, "variants">>;
+
+export interface ProductFilters extends ListParams {
+	/** A category's slug; products of its descendants count too. */
+	category?: string;
+	brand?: string;
+	q?: string;
+	/** Minor units. */
+	priceMin?: number;
+	priceMax?: number;
+	inStock?: boolean;
+}
+
+/** The price of a SKU as it is now. */
+export interface Quote {
+	sku: string;
+	productId: string;
+	variantId: string;
+	title: string;
+	price: Money;
+}
+
+export interface ImportJob {
+	id: string;
+	status: "running" | "done" | "failed";
+	/** Rows of the file, once it is spooled: what a progress bar counts to. */
+	total: number;
+	processed: number;
+	created: number;
+	updated: number;
+	failed: number;
+	/** Rows counted from 1; the first 1,000 errors. */
+	errors: { row: number; code: string; message: string }[];
+	createdAt: string;
+	finishedAt: string | null;
+}
+
+export interface ProductsActions {
+	"products.list": Action<ProductFilters, Page<Product>>;
+	"products.get": Action<{ idOrSlug: string }, Product>;
+	"products.listCategories": Action<void, { items: CategoryTree[] }>;
+	"products.getCategory": Action<{ slug: string }, CategoryWithPath>;
+	"products.adminList": Action<ProductFilters & { status?: "draft" | "published" }, Page<AdminProduct>>;
+	"products.adminGet": Action<{ id: string }, AdminProduct>;
+	/** CONFLICT when a SKU or the slug is in use. */
+	"products.create": Action<ProductInput, AdminProduct>;
+	"products.update": Action<{ id: string } & ProductPatch, AdminProduct>;
+	"products.remove": Action<{ id: string }, void>;
+	"products.addVariant": Action<{ id: string } & VariantInput, AdminProduct>;
+	"products.updateVariant": Action<
+		{ id: string; variantId: string } & Partial<Omit<VariantInput, "sku">>,
+		AdminProduct
+	>;
+	"products.removeVariant": Action<{ id: string; variantId: string }, AdminProduct>;
+	"products.createCategory": Action<{ slug: string; title: string; parent?: string }, Category>;
+	"products.updateCategory": Action<{ slug: string; title?: string; parent?: string | null }, Category>;
+	"products.removeCategory": Action<{ slug: string }, void>;
+	/** The NDJSON body is in `ctx.stream`; answers once it is spooled whole. */
+	"products.import": Action<{ stock?: number }, { jobId: string }>;
+	"products.importJob": Action<{ id: string }, ImportJob>;
+	/** Internal, one query: the published SKUs of those asked for, with their prices now. */
+	"products.quote": Action<{ skus: string[] }, { quotes: Quote[] }>;
+}
+
+export interface ProductsEvents {
+	"product.created": { productId: string; skus: string[] };
+	"product.updated": { productId: string; changed: string[] };
+	"product.deleted": { productId: string; skus: string[] };
+}
+
+declare module "../../lib/contracts.ts" {
+	interface ActionContracts extends ProductsActions {}
+	interface EventContracts extends ProductsEvents {}
+}

@@ -46,7 +46,7 @@ export class Client {
 				...(key ? { "idempotency-key": key } : {}),
 				...headers,
 			},
-			body: body === undefined ? undefined : isRaw ? (body as BodyInit) : JSON.stringify(body),
+			body: body === undefined ? undefined : isRaw ? (body as string) : JSON.stringify(body),
 			signal: AbortSignal.timeout(timeoutMs),
 		});
 		const text = await response.text();

@@ -78,6 +78,7 @@ async function startEngines(config: Config, mongodbUri: string, undo: (() => Pro
 	const runtime: Runtime = {
 		config,
 		secret: config.secret ?? (await generatedSecret(config.dataDir)),
+		publicUrl: config.publicUrl,
 		clock: createClock(config.clockShiftMs),
 		failpoints: createFailpoints(config.failpoints),
 		database,

@@ -12,6 +12,8 @@ export interface Runtime {
 	config: Config;
 	/** Encrypts keys at rest, signs links: from `STOA_SECRET`, or generated into the data directory. */
 	secret: string;
+	/** Where clients reach the shop: `PUBLIC_URL`; with `PORT=0` the gateway of this node corrects it once it listens. */
+	publicUrl: string;
 	clock: Clock;
 	failpoints: Failpoints;
 	database: Database;

@@ -1,4 +1,4 @@
-import { MongoClient } from "mongodb";
+import mongoose from "mongoose";
 import { SERVICES } from "../../node.ts";
 
 /** What the profiler wrote of one operation. */
@@ -27,7 +27,7 @@ const OF_THE_SERVER = /\.(system\.|\$cmd)/;
 
 /** Switches every service's database to profile all operations, as `db.setProfilingLevel(2)` does. */
 export async function startProfiler(mongodbUri: string): Promise<Profiler> {
-	const client = await MongoClient.connect(mongodbUri);
+	const client = await mongoose.mongo.MongoClient.connect(mongodbUri);
 	const since = new Map<string, Date>();
 	const offences = new Set<string>();
 	const counts = new Map<string, number>();

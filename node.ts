@@ -59,6 +59,7 @@ export async function startNode(config: Config): Promise<StoaNode> {
 		for (const name of config.services ?? SERVICES) broker.createService(await loadService(name));
 		undo.push(() => broker.stop());
 		await broker.start();
+		runtime.events.open();
 		return { broker, mongodbUri, stop };
 	} catch (error) {
 		await stop();

@@ -32,6 +32,8 @@ export interface Config {
 	/** Where clients reach the gateway: links in mails, the test provider's webhooks. */
 	publicUrl: string;
 	mailFrom: string;
+	/** Where the development mailbox listens, on loopback only. */
+	mailboxPort: number;
 	/** Encrypts keys and secrets at rest. Undefined outside production: generated into `dataDir`. */
 	secret: string | undefined;
 	allowEmbedded: boolean;
@@ -138,6 +140,7 @@ export function loadConfig(env: Env): Config {
 		logLevel: readLogLevel(read),
 		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/\/+$/, ""),
 		mailFrom: read.text("MAIL_FROM") ?? "Stoa <shop@stoa.localhost>",
+		mailboxPort: read.integer("MAILBOX_PORT", 8025, 0, 65_535),
 		secret: readSecret(read, "STOA_SECRET"),
 		allowEmbedded: read.flag("ALLOW_EMBEDDED", false),
 		testPaymentWebhookSecret: read.text("TEST_PAYMENT_WEBHOOK_SECRET"),

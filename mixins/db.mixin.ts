@@ -2,7 +2,7 @@ import type { Service, ServiceBroker, ServiceSchema } from "moleculer";
 import DbService from "moleculer-db";
 import MongooseAdapter from "moleculer-db-adapter-mongoose";
 import mongoose, { type Connection, type Document, type Model, type Schema } from "mongoose";
-import { type AppBroker, defineMixin } from "../lib/typed.ts";
+import { defineMixin } from "../lib/typed.ts";
 
 // The adapter turns unknown filter fields into no filter at all (`removeMany({ typo })` would delete everything).
 mongoose.set("strictQuery", "throw");
@@ -15,7 +15,8 @@ export interface ModelDefinition<T> {
 
 export const defineModel = <T>(collection: string, schema: Schema<T>): ModelDefinition<T> => ({ collection, schema });
 
-type Definitions = Record<string, ModelDefinition<never>>;
+// biome-ignore lint/suspicious/noExplicitAny: a schema is invariant in its document; each service names its own
+type Definitions = Record<string, ModelDefinition<any>>;
 export type ModelsOf<D> = { [K in keyof D]: D[K] extends ModelDefinition<infer T> ? Model<T> : never };
 
 /** What the mixin adds to `this`: the service's Mongoose models, by the names of the definitions. */
@@ -52,44 +53,46 @@ class SharedConnectionAdapter extends MongooseAdapter<Document> {
 }
 
 /**
- * Gives a service its own database: one model per definition, collections and indexes made at the start. The actions
- * that moleculer-db brings are switched off: queries live in repositories.
- *
- *     mixins: [db({ orders: orderModel })]   // this.models.orders
+ * Gives a service collections in its own database; they and their indexes are made at the start.
+ * Services use `db`; mixins that keep something of their own (events, an inbox) use this.
  */
-export function db<const D extends Record<string, ModelDefinition<never>> | Record<string, unknown>>(
-	definitions: D,
-): Partial<ServiceSchema> {
-	const moleculerDb = DbService as unknown as Partial<ServiceSchema>;
-	const own = defineMixin<DbVars<Definitions>>({
+export function collections(definitions: Definitions): Partial<ServiceSchema> {
+	return defineMixin<DbVars<Definitions>>({
 		created() {
-			// One adapter per service instance: a schema is shared by every broker of the process.
-			Object.assign(this.schema, { adapter: new SharedConnectionAdapter("") });
-			const connection = (this.broker as AppBroker).stoa.database.of(this.name);
-			this.models = Object.fromEntries(
-				Object.entries(definitions as Definitions).map(([name, { collection, schema }]) => [
-					name,
-					connection.models[collection] ?? connection.model(collection, schema, collection),
-				]),
-			) as ModelsOf<Definitions>;
+			const connection = this.broker.stoa.database.of(this.name);
+			const own = Object.entries(definitions).map(([name, { collection, schema }]) => [
+				name,
+				connection.models[collection] ?? connection.model(collection, schema, collection),
+			]);
+			this.models = { ...this.models, ...Object.fromEntries(own) };
 		},
 		async started() {
 			await Promise.all(
-				Object.values(this.models).map(async model => {
-					await model.createCollection();
-					await model.createIndexes();
+				Object.keys(definitions).map(async name => {
+					const model = this.models[name];
+					await model?.createCollection();
+					await model?.createIndexes();
 				}),
 			);
 		},
 	});
-	return {
-		// `own.created` must run before moleculer-db's, which hands the models to the adapter.
-		mixins: [
-			{
-				...moleculerDb,
-				actions: Object.fromEntries(Object.keys(moleculerDb.actions ?? {}).map(name => [name, false])),
-			},
-			own,
-		],
+}
+
+/**
+ * A service's database through moleculer-db and its Mongoose adapter: one model per definition. The actions that
+ * moleculer-db brings are switched off: queries live in repositories.
+ *
+ *     mixins: [db({ orders: orderModel })]   // this.models.orders
+ */
+export function db(definitions: Definitions): Partial<ServiceSchema> {
+	const moleculerDb = DbService as unknown as Partial<ServiceSchema>;
+	const actions = Object.fromEntries(Object.keys(moleculerDb.actions ?? {}).map(name => [name, false as const]));
+	const withAdapter: Partial<ServiceSchema> = {
+		created() {
+			// One adapter per service instance: a schema is shared by every broker of the process.
+			Object.assign(this.schema, { adapter: new SharedConnectionAdapter("") });
+		},
 	};
+	// Moleculer runs the last mixin's lifecycle first: the models are there before the adapter asks for them.
+	return { mixins: [{ ...moleculerDb, actions }, withAdapter, collections(definitions)] };
 }

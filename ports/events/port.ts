@@ -47,7 +47,7 @@ export interface EventConsumer {
 	name: string;
 	handlers: { [E in EventName]?: EventHandler<E> };
 	retry: RetryPolicy;
-	onDead(event: DomainEvent, error: unknown): Promise<void>;
+	onDead(event: DomainEvent, error: unknown, attempts: number): Promise<void>;
 }
 
 /** Durable events between services. Two engines: in process (over the outbox) and NATS JetStream. */
@@ -55,6 +55,8 @@ export interface EventBus {
 	readonly engine: "in-process" | "jetstream";
 	/** Connects and makes sure the streams exist. */
 	start(): Promise<void>;
+	/** Called once every service of the node runs: in process, nothing is delivered before. */
+	open(): void;
 	/** Stops taking events, waits for running handlers, disconnects. */
 	stop(): Promise<void>;
 	/**

@@ -10,7 +10,11 @@ export interface MailMessage {
 /** Sends mail. Two engines: a development mailbox one opens in the browser, and SMTP through nodemailer. */
 export interface MailTransport {
 	readonly engine: "mailbox" | "smtp";
+	/** Where a person can read what was sent, once it is open. */
+	readonly url: string | undefined;
 	start(): Promise<void>;
+	/** Called by the service that sends mail, on the nodes that run it. */
+	open(): Promise<void>;
 	stop(): Promise<void>;
 	/** Resolves once the message is accepted; rejects when it was not, or when that is unknown. */
 	send(message: MailMessage): Promise<void>;

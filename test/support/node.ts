@@ -13,6 +13,7 @@ export const testEnv = (dataDir: string): Record<string, string> => ({
 	DATA_DIR: dataDir,
 	PORT: "0",
 	OPS_PORT: "0",
+	MAILBOX_PORT: "0",
 	LOG_LEVEL: "silent",
 	RATE_LIMIT: "0",
 	AUTH_RATE_LIMIT: "0",

@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { createValues } from "./memory.ts";
+import type { CacheStore } from "./port.ts";
+
+const COMMAND_TIMEOUT_MS = 200;
+const RETRY_BUMP_MS = 250;
+/** INCR with an expiry in one step: a counter without one would never end. */
+const HIT = `local n = redis.call('INCR', KEYS[1]) local t = redis.call('PTTL', KEYS[1])
+if t < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) t = tonumber(ARGV[1]) end return {n, t}`;
+
+type CountingRedis = Redis & { stoaHit(key: string, windowMs: number): Promise<[number, number]> };
+
+/**
+ * Generations and counters in Redis, values in this process: what is shared is only which values are still good, so a
+ * hit costs one small GET and no transfer of the value. Each generation is a random name, so a flushed Redis never
+ * comes back to an earlier one. While Redis is away nothing is cached.
+ */
+export class RedisCache implements CacheStore {
+	readonly engine = "redis";
+	readonly #redis: CountingRedis;
+	readonly #log: Logger;
+	readonly #values = createValues();
+	/** Bumps that Redis did not take yet: until it has, this process caches nothing of these aggregates. */
+	readonly #pending = new Set<string>();
+	#retry: NodeJS.Timeout | undefined;
+
+	constructor(url: string, log: Logger) {
+		this.#log = log;
+		this.#redis = new Redis(url, {
+			lazyConnect: true,
+			commandTimeout: COMMAND_TIMEOUT_MS,
+			connectTimeout: 2_000,
+			maxRetriesPerRequest: 1,
+			enableOfflineQueue: false,
+			enableAutoPipelining: true,
+			retryStrategy: attempt => Math.min(attempt * 100, 1_000),
+		}) as CountingRedis;
+		this.#redis.defineCommand("stoaHit", { numberOfKeys: 1, lua: HIT });
+		this.#redis.on("error", error => this.#log.debug({ err: error }, "Redis"));
+		// What was missed while the line was down is unknown: start from nothing.
+		this.#redis.on("ready", () => this.#values.clear());
+	}
+
+	async start(): Promise<void> {
+		await this.#redis.connect();
+	}
+
+	async stop(): Promise<void> {
+		clearTimeout(this.#retry);
+		this.#redis.disconnect();
+		await Promise.resolve();
+	}
+
+	async generation(aggregate: string): Promise<string | undefined> {
+		if (this.#pending.has(aggregate)) return undefined;
+		const key = keyOf(aggregate);
+		return this.#quietly(async () => {
+			const known = await this.#redis.get(key);
+			if (known) return known;
+			await this.#redis.set(key, randomUUID(), "NX");
+			return (await this.#redis.get(key)) ?? undefined;
+		});
+	}
+
+	async bump(aggregate: string): Promise<void> {
+		this.#pending.add(aggregate);
+		const isTaken = await this.#quietly(() => this.#redis.set(keyOf(aggregate), randomUUID()));
+		if (isTaken) this.#pending.delete(aggregate);
+		else this.#retryLater();
+	}
+
+	async get<T>(key: string): Promise<T | undefined> {
+		await Promise.resolve();
+		return this.#values.get(key) as T | undefined;
+	}
+
+	async set<T>(key: string, value: T, ttlMs: number): Promise<void> {
+		this.#values.set(key, value as object, { ttl: ttlMs });
+		await Promise.resolve();
+	}
+
+	async hit(key: string, windowMs: number): Promise<{ count: number; resetMs: number }> {
+		const answer = await this.#quietly(() => this.#redis.stoaHit(`stoa:hit:${key}`, windowMs));
+		return answer ? { count: answer[0], resetMs: answer[1] } : { count: 0, resetMs: windowMs };
+	}
+
+	isReady(): boolean {
+		return this.#redis.status === "ready";
+	}
+
+	/** A Redis that fails or hangs must cost a cache hit, never a request. */
+	async #quietly<T>(command: () => Promise<T>): Promise<T | undefined> {
+		if (this.#redis.status !== "ready") return undefined;
+		try {
+			return await command();
+		} catch (error) {
+			this.#log.debug({ err: error }, "Redis did not answer");
+			return undefined;
+		}
+	}
+
+	#retryLater(): void {
+		this.#retry ??= setTimeout(() => {
+			this.#retry = undefined;
+			for (const aggregate of [...this.#pending]) void this.bump(aggregate);
+		}, RETRY_BUMP_MS).unref();
+	}
+}
+
+const keyOf = (aggregate: string): string => `stoa:generation:${aggregate}`;

@@ -1,0 +1,44 @@
+import { createTransport, type Transporter } from "nodemailer";
+import type { MailMessage, MailTransport } from "./port.ts";
+
+const TIMEOUT_MS = 10_000;
+
+export class SmtpMail implements MailTransport {
+	readonly engine = "smtp";
+	readonly url = undefined;
+	readonly #transporter: Transporter;
+	readonly #from: string;
+
+	constructor(url: string, from: string) {
+		this.#from = from;
+		this.#transporter = createTransport({
+			url,
+			pool: true,
+			maxConnections: 5,
+			connectionTimeout: TIMEOUT_MS,
+			greetingTimeout: TIMEOUT_MS,
+			socketTimeout: TIMEOUT_MS,
+			// A template must never make the server read a file or fetch an address.
+			disableFileAccess: true,
+			disableUrlAccess: true,
+		});
+	}
+
+	async start(): Promise<void> {
+		// Mail is not needed to be ready: what cannot be sent yet waits with its event.
+		await Promise.resolve();
+	}
+
+	async open(): Promise<void> {
+		await Promise.resolve();
+	}
+
+	async stop(): Promise<void> {
+		this.#transporter.close();
+		await Promise.resolve();
+	}
+
+	async send(message: MailMessage): Promise<void> {
+		await this.#transporter.sendMail({ from: this.#from, ...message });
+	}
+}

@@ -2,7 +2,9 @@ import type { BrokerOptions } from "moleculer";
 import type { Config } from "./lib/config.ts";
 import { errorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
+import { cache } from "./middlewares/cache.ts";
 import { domainErrors } from "./middlewares/domain-errors.ts";
+import { idempotency } from "./middlewares/idempotency.ts";
 import { asMiddlewares, type Middleware } from "./middlewares/middleware.ts";
 import { permissions } from "./middlewares/permissions.ts";
 
@@ -13,13 +15,9 @@ const statusOf = (error: Error): unknown => ("code" in error ? error.code : unde
 
 /**
  * The broker's options: only what differs from Moleculer's defaults, and why.
- * @param inner middlewares that wrap the handler from within the cache outwards (idempotency, cache)
  * @param outer middlewares beyond the built-in chain (metrics, message bus guard, HTTP drain)
  */
-export function brokerOptions(
-	config: Config,
-	{ inner = [], outer = [] }: { inner?: Middleware[]; outer?: Middleware[] } = {},
-): BrokerOptions {
+export function brokerOptions(config: Config, { outer = [] }: { outer?: Middleware[] } = {}): BrokerOptions {
 	return {
 		namespace: "stoa",
 		nodeID: config.nodeId,
@@ -62,7 +60,8 @@ export function brokerOptions(
 		middlewares: asMiddlewares([
 			"ActionHook",
 			"Bulkhead",
-			...inner,
+			idempotency,
+			cache,
 			"Validator",
 			permissions,
 			domainErrors,

@@ -1,0 +1,51 @@
+import { isCurrency } from "./money.ts";
+
+/** Validation rules that several services share, so that one field means the same everywhere. */
+
+const CURRENCY_CODE = {
+	type: "string",
+	length: 3,
+	custom: (value: unknown, errors: { type: string; message?: string; actual: unknown }[]) => {
+		if (typeof value !== "string" || !isCurrency(value))
+			errors.push({ type: "currency", actual: value, message: "must be an ISO 4217 currency" });
+		return value;
+	},
+};
+
+export const currencyRule = (also: object = {}) => ({ ...CURRENCY_CODE, ...also });
+
+/** A price: zero or more minor units. */
+export const priceRule = (also: object = {}) => ({
+	type: "object",
+	props: { amount: { type: "number", integer: true, min: 0, max: 1_000_000_000_00 }, currency: currencyRule() },
+	...also,
+});
+
+export const SKU_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+export const skuRule = (also: object = {}) => ({ type: "string", pattern: SKU_PATTERN, ...also });
+
+/** How many pieces of one thing. */
+export const quantityRule = (also: object = {}) => ({ type: "number", integer: true, min: 1, max: 999, ...also });
+
+export const idRule = (also: object = {}) => ({ type: "string", min: 4, max: 80, pattern: /^[A-Za-z0-9_]+$/, ...also });
+
+export const textRule = (max: number, also: object = {}) => ({
+	type: "string",
+	trim: true,
+	empty: false,
+	max,
+	...also,
+});
+
+export const emailRule = (also: object = {}) => ({
+	type: "string",
+	trim: true,
+	max: 254,
+	pattern: /^[^\s@<>"]+@[^\s@<>".]+(\.[^\s@<>".]+)+$/,
+	...also,
+});
+
+export const listRules = {
+	limit: { type: "number", integer: true, min: 1, max: 100, optional: true },
+	cursor: { type: "string", max: 500, optional: true },
+} as const;

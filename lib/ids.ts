@@ -47,3 +47,6 @@ export const newSecret = (): string => randomText(32);
 
 /** What a customer reads out on the phone: ten random characters, unique by an index. */
 export const newOrderNumber = (): string => randomText(10);
+
+/** A stock keeping unit as shops write it: 1…64 letters, digits and `. _ : + -`, beginning with a letter or digit. */
+export const SKU_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}$/;

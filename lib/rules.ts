@@ -1,3 +1,4 @@
+import { SKU_PATTERN } from "./ids.ts";
 import { isCurrency } from "./money.ts";
 
 /** Validation rules that several services share, so that one field means the same everywhere. */
@@ -21,7 +22,6 @@ export const priceRule = (also: object = {}) => ({
 	...also,
 });
 
-export const SKU_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const skuRule = (also: object = {}) => ({ type: "string", pattern: SKU_PATTERN, ...also });
 
 /** How many pieces of one thing. */

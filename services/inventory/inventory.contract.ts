@@ -38,6 +38,9 @@ export interface LedgerEntry {
 	at: string;
 }
 
+/** What the ledger keeps of a movement; its `_id` is the reference and the kind, so it is written once. */
+export type LedgerMovement = Omit<LedgerEntry, "at">;
+
 export interface StockLine {
 	sku: string;
 	quantity: number;
@@ -60,7 +63,7 @@ export interface InventoryActions {
 	"inventory.release": Action<{ reference: string; lines: StockLine[] }, void>;
 	/** Internal, idempotent: sold goods come back (an order was cancelled); `reference` is the order's id. */
 	"inventory.restock": Action<{ reference: string; lines: StockLine[] }, void>;
-	/** Internal, idempotent per item reference: the stock of an import. */
+	/** Internal, idempotent per item reference: the stock of an import. `received` counts repeats too. */
 	"inventory.receiveMany": Action<
 		{ items: (StockLine & { reference: string })[]; reason: string },
 		{ received: number }
@@ -68,8 +71,17 @@ export interface InventoryActions {
 }
 
 export interface InventoryEvents {
-	/** Only when the level of a SKU (over all its locations) crossed a threshold. Older sequences are to be ignored. */
-	"inventory.level_changed": { sku: string; level: StockLevel };
+	/**
+	 * Only when the level of a SKU (over all its locations) crossed a threshold; an import crosses many at once. Per
+	 * SKU: an older sequence than one that was seen is to be ignored.
+	 */
+	"inventory.level_changed": { changes: LevelChange[] };
+}
+
+export interface LevelChange {
+	sku: string;
+	level: StockLevel;
+	sequence: number;
 }
 
 declare module "../../lib/contracts.ts" {

@@ -1,0 +1,188 @@
+import { DomainError, notFound } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import type { DatabaseClock } from "./database-clock.ts";
+import { entryId, ledgerId } from "./domain/ledger.ts";
+import { DEFAULT_LOCATION, insufficient, type LineState, lineState, mergeLines, stockId } from "./domain/stock.ts";
+import type { StockLine } from "./inventory.contract.ts";
+import type { LedgerRepository } from "./ledger.repository.ts";
+import type { Cause, Look, StockRepository } from "./stock.repository.ts";
+
+const MAX_TRIES = 5;
+
+interface Deps {
+	stock: StockRepository;
+	ledger: LedgerRepository;
+	clock: DatabaseClock;
+	reservationTtlMs: number;
+	/** Told after every change of these SKUs. */
+	onChanged(skus: readonly string[]): void;
+}
+
+type Changes = "commit" | "release";
+
+/** What may happen to stock. Each change is one conditional update per SKU; the second look is only for refusals. */
+export class Holds {
+	readonly #deps: Deps;
+
+	constructor(deps: Deps) {
+		this.#deps = deps;
+	}
+
+	/** Holds all lines for a reference, or none of them. @returns when the holds end by themselves */
+	async reserve(reference: string, wanted: readonly StockLine[]): Promise<Date> {
+		const { stock, clock, reservationTtlMs, onChanged } = this.#deps;
+		const lines = mergeLines(wanted);
+		const skus = lines.map(({ sku }) => sku);
+		const now = clock.now();
+		const hold = { ref: reference, expiresAt: new Date(now.getTime() + reservationTtlMs), call: newId("led") };
+		const cause = { reference, reason: null, actor: null };
+		let open = lines;
+		let isAnyHeld = false;
+		const giveBack = async () => {
+			if (isAnyHeld) await stock.undo(lines, hold, now);
+		};
+		for (let tries = 0; tries < MAX_TRIES; tries++) {
+			const held = await stock.reserve(open, hold, cause, now);
+			isAnyHeld ||= held !== 0;
+			if (held !== 0) onChanged(skus);
+			if (held === open.length) return hold.expiresAt;
+			const looks = await stock.look(skus, reference);
+			const states = new Map(lines.map(line => [line.sku, stateOf(line, looks)]));
+			open = lines.filter(({ sku }) => states.get(sku) !== "held");
+			if (open.length === 0) return endOf(looks) ?? now;
+			if (open.some(({ sku }) => states.get(sku) !== "possible")) {
+				await giveBack();
+				throw refusal(reference, states);
+			}
+		}
+		await giveBack();
+		throw new DomainError("SERVICE_UNAVAILABLE", "Stock is changing too fast, try again", { retryAfterSeconds: 1 });
+	}
+
+	/** What was held is sold. */
+	async commit(reference: string, lines: readonly StockLine[]): Promise<void> {
+		const left = await this.#change("commit", reference, mergeLines(lines));
+		if (left.length === 0) return;
+		throw new DomainError("CONFLICT", `Nothing is held for ${reference} any more of ${names(left)}`);
+	}
+
+	/** What is held goes back, and what was not held yet never will be. What is sold stays sold. */
+	async release(reference: string, wanted: readonly StockLine[]): Promise<void> {
+		const { stock, clock } = this.#deps;
+		let left = mergeLines(wanted);
+		for (let tries = 0; tries < MAX_TRIES; tries++) {
+			left = await this.#change("release", reference, left);
+			if (left.length === 0) return;
+			const skus = left.map(({ sku }) => sku);
+			await stock.fence(skus, reference, clock.now());
+			// A hold that came in between was not fenced: then it is there now, and the next turn gives it back.
+			const looks = await stock.look(skus, reference);
+			left = left.filter(({ sku }) => looks.some(look => look.sku === sku && look.hold));
+			if (left.length === 0) return;
+		}
+		throw new DomainError("CONFLICT", `${reference} holds another quantity of ${names(left)}`);
+	}
+
+	/** What was sold for a reference comes back to where it was sold from, once. */
+	async restock(reference: string, wanted: readonly StockLine[]): Promise<void> {
+		const { stock, ledger, clock, onChanged } = this.#deps;
+		const lines = mergeLines(wanted);
+		const looks = await stock.look(
+			lines.map(({ sku }) => sku),
+			reference,
+		);
+		const entry = (kind: "commit" | "return", look: Look) => ledgerId(entryId(reference, kind), look._id);
+		const written = await ledger.find(looks.flatMap(look => [entry("commit", look), entry("return", look)]));
+		const plan = lines.flatMap(({ sku, quantity }) => {
+			const here = looks.filter(look => look.sku === sku);
+			if (here.some(look => look.ends.includes("returned") || written.has(entry("return", look)))) return [];
+			const seller = here.find(look => look.ends.includes("committed") || written.has(entry("commit", look)));
+			const sold = seller && (written.get(entry("commit", seller))?.quantity ?? quantity);
+			if (!seller || sold === undefined || quantity > sold) {
+				throw new DomainError("CONFLICT", `${quantity} of ${sku} were not sold for ${reference}`);
+			}
+			return [{ id: seller._id, quantity }];
+		});
+		const cause = { reference, reason: null, actor: null };
+		await Promise.all(plan.map(({ id, quantity }) => stock.restock(id, quantity, cause, clock.now())));
+		onChanged(lines.map(({ sku }) => sku));
+	}
+
+	/** Goods came in, each receipt once per reference. */
+	async receive(items: readonly (StockLine & Cause & { location?: string })[]): Promise<void> {
+		const { stock, ledger, clock, onChanged } = this.#deps;
+		const receipts = items.map(item => {
+			const location = item.location ?? DEFAULT_LOCATION;
+			const id = stockId(item.sku, location);
+			return { ...item, location, id, entry: ledgerId(entryId(item.reference, "receive"), id) };
+		});
+		const written = await ledger.find(receipts.map(({ entry }) => entry));
+		let left = receipts.filter(({ entry }) => !written.has(entry));
+		for (let tries = 0; left.length > 0; tries++) {
+			if (tries === MAX_TRIES) throw new DomainError("SERVICE_UNAVAILABLE", "Stock is changing too fast, try again");
+			const applied = await stock.receive(
+				left.map(({ id: _i, entry: _e, ...item }) => item),
+				clock.now(),
+			);
+			onChanged(left.map(({ sku }) => sku));
+			if (applied === left.length) break;
+			const done = await stock.remembering(left);
+			left = left.filter(({ id, reference }) => !done.has(`${reference}:${id}`));
+		}
+	}
+
+	/** A correction by hand. CONFLICT when it would take what is available below zero. */
+	async adjust(sku: string, location: string | undefined, delta: number, cause: Cause): Promise<void> {
+		const { stock, ledger, clock, onChanged } = this.#deps;
+		const id = stockId(sku, location ?? DEFAULT_LOCATION);
+		if (!(await stock.adjust(id, delta, cause, clock.now()))) {
+			const look = (await stock.look([sku], cause.reference)).find(({ _id }) => _id === id);
+			if (!look) throw notFound(`Stock of ${sku} at ${location ?? DEFAULT_LOCATION}`);
+			const entry = ledgerId(entryId(cause.reference, "adjust"), id);
+			const isDone = look.ends.includes("adjusted") || (await ledger.find([entry])).size > 0;
+			if (!isDone) {
+				throw new DomainError("CONFLICT", `Only ${look.available} of ${sku} are available`);
+			}
+		}
+		onChanged([sku]);
+	}
+
+	/** @returns the lines that are neither changed now nor were before */
+	async #change(kind: Changes, reference: string, lines: readonly StockLine[]): Promise<StockLine[]> {
+		const { stock, ledger, clock, onChanged } = this.#deps;
+		const skus = lines.map(({ sku }) => sku);
+		const changed = await stock[kind](lines, { reference, reason: null, actor: null }, clock.now());
+		if (changed > 0) onChanged(skus);
+		if (changed === lines.length) return [];
+		const looks = await stock.look(skus, reference);
+		const entry = (look: Look) => ledgerId(entryId(reference, kind), look._id);
+		const written = await ledger.find(looks.map(entry));
+		const step = kind === "commit" ? "committed" : "released";
+		const isDone = (look: Look) => look.ends.includes(step) || written.has(entry(look));
+		return lines.filter(({ sku }) => !looks.some(look => look.sku === sku && !look.hold && isDone(look)));
+	}
+}
+
+const names = (lines: readonly StockLine[]): string => lines.map(({ sku }) => sku).join(", ");
+
+function stateOf({ sku, quantity }: StockLine, looks: readonly Look[]): LineState | "busy" {
+	const here = looks.filter(look => look.sku === sku);
+	const state = lineState(quantity, here);
+	return state === "possible" && here.some(look => look.isJournalFull) ? "busy" : state;
+}
+
+function endOf(looks: readonly Look[]): Date | undefined {
+	const ends = looks.flatMap(({ hold }) => (hold ? [hold.expiresAt] : []));
+	return ends.reduce<Date | undefined>((first, end) => (first && first < end ? first : end), undefined);
+}
+
+function refusal(reference: string, states: ReadonlyMap<string, LineState | "busy">): DomainError {
+	const having = (...wanted: (LineState | "busy")[]) =>
+		[...states].filter(([, state]) => wanted.includes(state)).map(([sku]) => sku);
+	if (having("busy").length > 0) {
+		return new DomainError("SERVICE_UNAVAILABLE", "The stock ledger is behind, try again", { retryAfterSeconds: 1 });
+	}
+	const finished = having("finished", "mismatch");
+	if (finished.length === 0) return insufficient(having("insufficient"));
+	return new DomainError("CONFLICT", `${reference} has ended for ${finished.join(", ")}: it cannot hold it again`);
+}

@@ -1,10 +1,27 @@
 /**
- * Named places where a test can kill, pause or fail a process. One table, which the crash tests enumerate: a step of a
- * saga that has no failpoint here fails them. Refused in production by the configuration.
+ * Named places where a test can kill, pause or fail a process. The steps of each saga stand here once: the sagas are
+ * typed by this table, the runner hits `<saga>.<step>:before` and `:after` around each, and the crash tests enumerate
+ * it, so no step can be without one. Refused in production by the configuration.
  */
-export const FAILPOINTS = [] as const satisfies readonly string[];
+export const SAGA_STEPS = {
+	"orders.place": ["create", "reserve", "authorize", "confirm", "capture", "sell", "settle", "finish"],
+	"orders.decline": ["mark", "void", "release", "fail", "free"],
+	"orders.cancel": ["mark", "restock", "refund", "settle"],
+	"orders.refund": ["mark", "pay", "settle"],
+} as const;
 
-export type FailpointName = (typeof FAILPOINTS)[number];
+export type SagaName = keyof typeof SAGA_STEPS;
+export type SagaStep<S extends SagaName> = (typeof SAGA_STEPS)[S][number];
+type StepFailpoint = { [S in SagaName]: `${S}.${SagaStep<S>}:${"before" | "after"}` }[SagaName];
+export type FailpointName = StepFailpoint | "api.answer:before";
+
+export const FAILPOINTS: readonly FailpointName[] = [
+	...Object.entries(SAGA_STEPS).flatMap(([saga, steps]) =>
+		steps.flatMap(step => [`${saga}.${step}:before`, `${saga}.${step}:after`] as FailpointName[]),
+	),
+	"api.answer:before",
+];
+
 export type FailpointMode = "crash" | "error" | "pause";
 
 export interface Failpoint {
@@ -35,16 +52,18 @@ export function createFailpoints(armed: readonly Failpoint[]): Failpoints {
 	};
 }
 
-/** Reads `name:crash,other:pause:45000`; throws with the reason when it is malformed or names no failpoint. */
+/** Reads `name:before:crash,other:after:pause:45000`; throws with the reason when it is malformed or unknown. */
 export function parseFailpoints(text: string): Failpoint[] {
 	return text
 		.split(",")
 		.filter(Boolean)
 		.map(item => {
-			const [name = "", mode = "crash", ms = "0"] = item.trim().split(":");
+			const [saga = "", moment = "", mode = "crash", ms = "0"] = item.trim().split(":");
+			const name = `${saga}:${moment}`;
 			if (!(FAILPOINTS as readonly string[]).includes(name)) throw new Error(`no failpoint is called ${name}`);
-			if (mode !== "crash" && mode !== "error" && mode !== "pause")
+			if (mode !== "crash" && mode !== "error" && mode !== "pause") {
 				throw new Error(`${mode} is not crash, error or pause`);
+			}
 			return { name, mode, ms: Number(ms) };
 		});
 }

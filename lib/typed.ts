@@ -115,6 +115,8 @@ interface ActionBase<P, R, This>
 	 */
 	idempotency?: "aggregate" | "commands" | "none";
 	isKeyRequired?: boolean;
+	/** The param whose value scopes a guest's keys (a cart's id); without one a guest's key must be unguessable. */
+	keyScope?: string;
 	timeout?: number;
 	openapi?: OpenApiNote;
 	handler(this: This, ctx: AppContext<P>): Promise<R> | R;

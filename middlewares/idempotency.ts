@@ -13,7 +13,7 @@ interface MayHaveCommands {
 export const idempotency: Middleware = {
 	name: "Idempotency",
 	localAction(next, action) {
-		const { idempotency: keeper, isKeyRequired } = action;
+		const { idempotency: keeper, isKeyRequired, keyScope } = action;
 		if (keeper !== "commands" && !isKeyRequired) return next;
 		return async ctx => {
 			if (isKeyRequired) requireKey(ctx);
@@ -21,7 +21,8 @@ export const idempotency: Middleware = {
 			const { models } = ctx.service as unknown as MayHaveCommands;
 			if (!models?.commands)
 				throw new Error(`${action.name} keeps its key in commands, but its service has no commands() mixin`);
-			return runOnce(models.commands, ctx, () => next(ctx));
+			const guestScope = keyScope === undefined ? undefined : String(ctx.params[keyScope]);
+			return runOnce(models.commands, ctx, guestScope, () => next(ctx));
 		};
 	},
 };

@@ -7,7 +7,7 @@ export type Next = (ctx: ActionContext) => Promise<unknown>;
 /** An action as the middlewares see it, with the keys the typed layer adds. */
 export type ActionDefinition = Omit<ActionSchema, "rest"> & { name: string } & Pick<
 		TypedAction<unknown, unknown, unknown>,
-		"rest" | "permissions" | "cached" | "idempotency" | "isKeyRequired" | "isIdempotent" | "openapi"
+		"rest" | "permissions" | "cached" | "idempotency" | "isKeyRequired" | "keyScope" | "isIdempotent" | "openapi"
 	>;
 
 /** Moleculer 0.15's own type is wrong for wrapping hooks: this one says what they really take. */

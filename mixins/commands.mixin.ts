@@ -12,9 +12,9 @@ import {
 	requestHash,
 	success,
 } from "../lib/idempotency.ts";
-import { type IdPrefix, newId } from "../lib/ids.ts";
+import { type IdPrefix, newId, newKey } from "../lib/ids.ts";
 import type { AppMeta } from "../lib/typed.ts";
-import { collections, type DbVars, defineModel } from "./db.mixin.ts";
+import { collections, type DbVars, defineModel, type ModelDefinition } from "./db.mixin.ts";
 
 /** After so long without an answer the process that ran the command is taken for dead. */
 const LEASE_MS = 15_000;
@@ -44,7 +44,9 @@ const commandSchema = new Schema<CommandRecord>(
 );
 commandSchema.index({ at: 1 }, { expireAfterSeconds: KEY_TTL_SECONDS });
 
-export type CommandsVars = DbVars<{ commands: ReturnType<typeof defineModel<CommandRecord>> }>;
+/** To be added to the definitions of a service: `DbVars<typeof orderModels & CommandModels>`. */
+export type CommandModels = { commands: ModelDefinition<CommandRecord> };
+export type CommandsVars = DbVars<CommandModels>;
 
 /** Gives a service the collection in which commands with an `Idempotency-Key` are kept. */
 export const commands = (): Partial<ServiceSchema> => collections({ commands: defineModel("commands", commandSchema) });
@@ -58,24 +60,32 @@ interface CommandContext {
 
 /** An id for what a command makes: the same for every repeat of it, a fresh one when the client sent no key. */
 export function commandId(ctx: object, prefix: IdPrefix): string {
-	const { locals } = ctx as CommandContext;
-	return locals?.commandSeed ? `${prefix}_${locals.commandSeed}` : newId(prefix);
+	const seed = commandSeed(ctx);
+	return seed ? `${prefix}_${seed}` : newId(prefix);
 }
+
+/** What names this command over all its repeats; undefined when the client sent no key. */
+export const commandSeed = (ctx: object): string | undefined => (ctx as CommandContext).locals?.commandSeed;
 
 /**
  * Runs a command once per key: claims the key, runs, keeps the final outcome. Three round trips at the most, none
  * without a key.
  * @throws IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS, BAD_REQUEST for a guessable key without a scope
  */
-export async function runOnce<T>(model: Model<CommandRecord>, ctx: CommandContext, run: () => Promise<T>): Promise<T> {
+export async function runOnce<T>(
+	model: Model<CommandRecord>,
+	ctx: CommandContext,
+	guestScope: string | undefined,
+	run: () => Promise<T>,
+): Promise<T> {
 	const { idempotencyKey: key, user } = ctx.meta;
-	if (key !== undefined && !user && key.length < MIN_ANONYMOUS_KEY) {
+	if (key !== undefined && !user && guestScope === undefined && key.length < MIN_ANONYMOUS_KEY) {
 		throw new DomainError(
 			"BAD_REQUEST",
 			`Without signing in an Idempotency-Key needs ${MIN_ANONYMOUS_KEY} characters or more`,
 		);
 	}
-	const _id = keyHash(ctx);
+	const _id = keyHash(ctx, guestScope);
 	if (_id === undefined) return run();
 
 	const claimed = await claim(model, _id, requestHash(ctx));
@@ -94,7 +104,8 @@ export async function runOnce<T>(model: Model<CommandRecord>, ctx: CommandContex
 }
 
 async function claim(model: Model<CommandRecord>, _id: string, hash: string): Promise<CommandRecord> {
-	const seed = newId("evt").slice(4);
+	// Long enough to be a key: a guest's cart takes its id from it.
+	const seed = newKey("evt").slice(4);
 	const lease = { $add: ["$$NOW", LEASE_MS] };
 	// One step: makes the record, or takes over one whose process is gone. A record that is final or runs fails on `_id`.
 	const isGone = { outcome: null, $expr: { $lte: ["$leaseUntil", "$$NOW"] } };

@@ -1,4 +1,5 @@
 import type { Action } from "../../lib/contracts.ts";
+import type { Outcome } from "../../lib/idempotency.ts";
 import type { Money } from "../../lib/money.ts";
 
 export interface CartLine {
@@ -26,13 +27,27 @@ export interface Cart {
 	status: "open" | "checking_out" | "ordered";
 }
 
-/** What the checkout takes over when it has claimed the cart. */
+/** How a checkout that did not make an order ended: a repeat of its key gets it again. */
+export interface CheckoutAttempt {
+	keyHash: string;
+	requestHash: string;
+	outcome: Outcome;
+}
+
+/** What a checkout gets when it asks for the cart. */
 export interface CartClaim {
 	cart: Cart;
 	userId: string | null;
 	/** The order that holds the cart: the caller's own, or the one an earlier checkout with the same key made. */
 	orderId: string;
-	epoch: number;
+	/** Set when a checkout with this key ended without an order. */
+	attempt: CheckoutAttempt | null;
+}
+
+export interface LinePrice {
+	sku: string;
+	unitPrice: Money;
+	title: string;
 }
 
 export interface CartsActions {
@@ -48,8 +63,11 @@ export interface CartsActions {
 	 * otherwise CART_NOT_OPEN. NOT_FOUND for a cart that is not the caller's.
 	 */
 	"carts.claim": Action<{ id: string; orderId: string; keyHash: string }, CartClaim>;
-	/** Internal, idempotent: the checkout failed, the cart is open again. */
-	"carts.free": Action<{ id: string; orderId: string }, void>;
+	/**
+	 * Internal, idempotent: the checkout made no order, the cart is open again. `attempt` is kept when the outcome is
+	 * final; `prices` are what the lines cost now, where that is why it failed.
+	 */
+	"carts.free": Action<{ id: string; orderId: string; attempt?: CheckoutAttempt; prices?: LinePrice[] }, void>;
 	/** Internal, idempotent: the order is placed, the cart is done. */
 	"carts.finish": Action<{ id: string; orderId: string }, void>;
 }

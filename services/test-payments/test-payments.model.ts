@@ -1,0 +1,54 @@
+import { Schema } from "mongoose";
+import type { Money } from "../../lib/money.ts";
+import { defineModel } from "../../mixins/db.mixin.ts";
+import type { LedgerItem } from "../payments/payments.contract.ts";
+
+export type ChargeState = "pending" | "authorized" | "captured" | "voided" | "declined";
+
+export interface LedgerEntryDocument {
+	kind: LedgerItem["kind"];
+	amount: Money;
+	key: string;
+	at: Date;
+}
+
+/** One charge with all its movements of money: the provider's own truth. */
+export interface ChargeDocument {
+	_id: string;
+	orderId: string;
+	/** The idempotency key of its authorisation. */
+	authorizeKey: string;
+	amount: Money;
+	state: ChargeState;
+	code: string | null;
+	refunded: number;
+	entries: LedgerEntryDocument[];
+	/** How often its authorisation was asked for. */
+	attempts: number;
+	/** The webhook that tells how a pending charge ended; null when there is none to send. */
+	webhook: { eventId: string; nextAt: Date; attempts: number } | null;
+	createdAt: Date;
+}
+
+const chargeSchema = new Schema<ChargeDocument>(
+	{
+		_id: { type: String, required: true },
+		orderId: { type: String, required: true },
+		authorizeKey: { type: String, required: true },
+		amount: { type: Schema.Types.Mixed, required: true },
+		state: { type: String, required: true },
+		code: { type: String, default: null },
+		refunded: { type: Number, default: 0 },
+		entries: { type: Schema.Types.Mixed, default: [] },
+		attempts: { type: Number, default: 0 },
+		webhook: { type: Schema.Types.Mixed, default: null },
+		createdAt: { type: Date, required: true },
+	},
+	{ versionKey: false },
+);
+chargeSchema.index({ authorizeKey: 1 }, { unique: true });
+chargeSchema.index({ orderId: 1, createdAt: 1 });
+chargeSchema.index({ createdAt: 1, _id: 1 });
+chargeSchema.index({ "webhook.nextAt": 1 }, { partialFilterExpression: { "webhook.nextAt": { $type: "date" } } });
+
+export const chargeModels = { charges: defineModel("charges", chargeSchema) };

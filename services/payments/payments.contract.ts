@@ -19,6 +19,8 @@ export interface Payment {
 	captured: Money;
 	refunded: Money;
 	failure: { code: string; message: string } | null;
+	/** The provider's id of the charge, once it gave one. */
+	chargeId: string | null;
 	version: number;
 }
 
@@ -36,14 +38,14 @@ export interface PaymentsActions {
 	 * webhook). CONFLICT once the order's payment was voided. SERVICE_UNAVAILABLE when the provider did not say.
 	 */
 	"payments.authorize": Action<{ orderId: string; amount: Money; method: string; token: string }, Payment>;
-	/** Internal, idempotent. */
-	"payments.capture": Action<{ orderId: string }, Payment>;
+	/** Internal, idempotent. `method`, `chargeId` and `amount` are those of the authorisation. */
+	"payments.capture": Action<{ orderId: string; method: string; chargeId: string; amount: Money }, Payment>;
 	/** Internal, idempotent: ends the payment of an order; a later authorise or capture of it is refused. */
 	"payments.void": Action<{ orderId: string }, Payment | null>;
 	/** Internal, idempotent per refund id. CONFLICT above captured − refunded. */
 	"payments.refund": Action<{ orderId: string; refundId: string; amount: Money }, Payment>;
 	"payments.get": Action<{ orderId: string }, Payment>;
-	/** Raw body and signature; what is forged or stale is refused, a repeat changes nothing. */
+	/** Raw body (base64) and the `Stoa-Signature` header; what is forged or stale is refused, a repeat changes nothing. */
 	"payments.webhook": Action<{ provider: string; body: string; signature: string }, { received: true }>;
 	"payments.testLedger": Action<{ orderId?: string }, { items: LedgerItem[] }>;
 }

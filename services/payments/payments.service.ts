@@ -1,0 +1,180 @@
+import { DomainError, notFound } from "../../lib/errors.ts";
+import { createLoop, type Loop } from "../../lib/loop.ts";
+import { idRule, priceRule } from "../../lib/rules.ts";
+import { defineService } from "../../lib/typed.ts";
+import { testWebhookSecret } from "../../lib/webhook-signature.ts";
+import { type DbVars, db } from "../../mixins/db.mixin.ts";
+import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
+import { authorize, capture, cleanUp, type Deps, refund, undo, voidPayment } from "./domain/payments.ts";
+import type { PaymentProvider, ProviderEvent } from "./domain/ports.ts";
+import type { Payment } from "./payments.contract.ts";
+import { type PaymentDocument, paymentModels } from "./payments.model.ts";
+import { PaymentRepository } from "./payments.repository.ts";
+import { testProvider } from "./test-provider.ts";
+
+const CLEAN_UP_EVERY_MS = 2_000;
+/** Longer than the provider's own timeouts together. */
+const PROVIDER_TIMEOUT_MS = 12_000;
+
+interface Vars extends DbVars<typeof paymentModels>, OutboxVars {
+	deps: Deps;
+	providers: ReadonlyMap<string, PaymentProvider>;
+	cleaning: Loop;
+}
+interface Methods {
+	/** What a provider's event changes; a repeat, and an event that comes too late, change nothing. */
+	settle(provider: PaymentProvider, event: ProviderEvent, requestId: string | undefined): Promise<void>;
+	cleanUpVoided(): Promise<void>;
+}
+
+const orderParams = { orderId: idRule() };
+const methodRule = { type: "string", max: 50 };
+
+export default defineService<Record<string, unknown>, Methods, Vars>()({
+	name: "payments",
+	mixins: [outbox(["payments"]), db(paymentModels)],
+	actions: {
+		get: {
+			visibility: "public",
+			isIdempotent: true,
+			params: orderParams,
+			async handler(ctx) {
+				const payment = await this.deps.payments.find(ctx.params.orderId);
+				if (!payment) throw notFound("The payment");
+				return toPayment(payment);
+			},
+		},
+		authorize: {
+			visibility: "public",
+			timeout: PROVIDER_TIMEOUT_MS,
+			params: {
+				...orderParams,
+				amount: priceRule(),
+				method: { type: "string", max: 50 },
+				token: { type: "string", max: 200 },
+			},
+			async handler(ctx) {
+				return toPayment(await authorize(this.deps, ctx.params));
+			},
+		},
+		capture: {
+			visibility: "public",
+			timeout: PROVIDER_TIMEOUT_MS,
+			params: { ...orderParams, method: methodRule, chargeId: idRule(), amount: priceRule() },
+			async handler(ctx) {
+				return toPayment(await capture(this.deps, ctx.params));
+			},
+		},
+		void: {
+			visibility: "public",
+			timeout: PROVIDER_TIMEOUT_MS,
+			params: orderParams,
+			async handler(ctx) {
+				const voided = await voidPayment(this.deps, ctx.params.orderId);
+				return voided && toPayment(voided);
+			},
+		},
+		refund: {
+			visibility: "public",
+			timeout: PROVIDER_TIMEOUT_MS,
+			params: { ...orderParams, refundId: { type: "string", max: 100 }, amount: priceRule({}) },
+			async handler(ctx) {
+				const { orderId, refundId, amount } = ctx.params;
+				return toPayment(await refund(this.deps, orderId, refundId, amount));
+			},
+		},
+		webhook: {
+			visibility: "published",
+			rest: { route: "POST /payments/webhooks/:provider", body: "raw" },
+			permissions: "anyone",
+			openapi: { summary: "What a payment provider has to tell; signed by it", response: { type: "object" } },
+			params: {
+				provider: { type: "string", max: 50 },
+				body: { type: "string", max: 400_000 },
+				signature: { type: "string", max: 300 },
+			},
+			async handler(ctx) {
+				const provider = this.providers.get(ctx.params.provider);
+				if (!provider) throw notFound("The payment provider");
+				const event = provider.parseWebhook(Buffer.from(ctx.params.body, "base64"), ctx.params.signature);
+				await this.settle(provider, event, ctx.requestID ?? undefined);
+				return { received: true as const };
+			},
+		},
+		testLedger: {
+			visibility: "published",
+			rest: "GET /admin/payments/test/ledger",
+			permissions: ["payments:read"],
+			openapi: { summary: "Every movement of money at the test provider", response: "PaymentLedger" },
+			isIdempotent: true,
+			params: { orderId: idRule({ optional: true }) },
+			handler(ctx) {
+				return ctx.call("test-payments.ledger", ctx.params);
+			},
+		},
+	},
+	methods: {
+		async settle(provider, event, requestId) {
+			const { payments } = this.deps;
+			const payment = await payments.find(event.orderId);
+			if (!payment || (payment.chargeId && payment.chargeId !== event.chargeId)) throw notFound("The payment");
+			const outcome = event.type === "charge.captured" ? "captured" : "failed";
+			const settled = await payments.settle(payment, event.id, outcome, requestId);
+			if (settled) this.outbox.hint("payments", settled._id);
+			else if (payment.status === "pending")
+				throw new DomainError("SERVICE_UNAVAILABLE", "The payment changed meanwhile; send it again");
+			// Money that came after the order had ended goes back.
+			else if (payment.status === "voided" && outcome === "captured")
+				await undo(provider, event.orderId, event.chargeId, payment.amount);
+		},
+		async cleanUpVoided() {
+			for (;;) {
+				const payment = await this.deps.payments.takeCleanUp();
+				if (!payment) return;
+				await cleanUp(this.deps, payment);
+			}
+		},
+	},
+	created() {
+		const { config, secret, clock } = this.broker.stoa;
+		const secretOfTest = testWebhookSecret(config.testPaymentWebhookSecret, secret);
+		this.providers = new Map([["test", testProvider(this.broker, secretOfTest)]]);
+		this.deps = {
+			payments: new PaymentRepository(this.models.payments, clock),
+			providerOf: method => {
+				const provider = this.providers.get(method);
+				if (!provider) throw unknownMethod(method, [...this.providers.keys()]);
+				return provider;
+			},
+		};
+	},
+	started() {
+		const onError = (error: unknown) => this.logger.warn("Voided payments could not be cleaned up yet", error);
+		this.cleaning = createLoop(CLEAN_UP_EVERY_MS, () => this.cleanUpVoided(), onError);
+		this.cleaning.start();
+	},
+	async stopped() {
+		await this.cleaning.stop();
+	},
+});
+
+const unknownMethod = (method: string, known: readonly string[]): DomainError =>
+	new DomainError("VALIDATION_ERROR", `${method} is no payment method of this shop`, {
+		errors: [{ field: "payment.method", code: "enum", message: `one of ${known.join(", ")}` }],
+	});
+
+function toPayment(payment: PaymentDocument): Payment {
+	const { currency } = payment.amount;
+	return {
+		id: payment._id,
+		orderId: payment.orderId,
+		method: payment.method,
+		status: payment.status,
+		amount: payment.amount,
+		captured: { amount: payment.captured, currency },
+		refunded: { amount: payment.refunded, currency },
+		failure: payment.failure,
+		chargeId: payment.chargeId,
+		version: payment.version,
+	};
+}

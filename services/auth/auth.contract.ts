@@ -42,6 +42,8 @@ export interface AuthActions {
 	"auth.createAdmin": Action<{ email: string; password: string }, { created: boolean; userId: string | null }>;
 	/** Internal: the roles of a user, for `GET /me`. */
 	"auth.rolesOf": Action<{ userId: string }, { roles: Role[] }>;
+	/** Internal, for the REPL: a new signing key; the old one stays published until what it signed has ended. */
+	"auth.rotateKeys": Action<void, { kid: string }>;
 }
 
 export interface AuthEvents {
@@ -55,7 +57,14 @@ export interface SessionRevoked {
 	sessionIds: string[];
 }
 
+export interface AuthHints {
+	"session.revoked": SessionRevoked;
+}
+
 declare module "../../lib/contracts.ts" {
 	interface ActionContracts extends AuthActions {}
 	interface EventContracts extends AuthEvents {}
+}
+declare module "../../lib/hints.ts" {
+	interface HintContracts extends AuthHints {}
 }

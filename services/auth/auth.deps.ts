@@ -1,0 +1,73 @@
+import { ACCESS_TOKEN_SECONDS, signAccessToken } from "../../lib/access-token.ts";
+import { tag } from "../../lib/crypto.ts";
+import { DomainError } from "../../lib/errors.ts";
+import { broadcastHint } from "../../lib/hints.ts";
+import { newId } from "../../lib/ids.ts";
+import type { AppBroker } from "../../lib/typed.ts";
+import type { DbVars } from "../../mixins/db.mixin.ts";
+import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
+import { AccountRepository } from "./account.repository.ts";
+import type { authModels } from "./auth.model.ts";
+import type { AuthDeps, Limiter, Profiles } from "./domain/ports.ts";
+import type { Keyring } from "./keyring.ts";
+import type { PasswordHasher } from "./password-hasher.ts";
+import { createSecrets } from "./secrets.ts";
+import { SessionRepository } from "./session.repository.ts";
+
+const MINUTE_MS = 60_000;
+
+interface Host extends DbVars<typeof authModels>, OutboxVars {
+	broker: AppBroker;
+	keyring: Keyring;
+	hasher: PasswordHasher;
+}
+
+/** Wires the use cases to this node's engines. */
+export function createDeps(host: Host): AuthDeps {
+	const { broker, models, keyring } = host;
+	const { clock, secret } = broker.stoa;
+	return {
+		accounts: new AccountRepository(models.accounts, id => host.outbox.hint("accounts", id)),
+		sessions: new SessionRepository(models.sessions),
+		passwords: host.hasher,
+		secrets: createSecrets(secret),
+		accessTokens: {
+			lifeSeconds: ACCESS_TOKEN_SECONDS,
+			sign: principal => signAccessToken(principal, keyring.active, clock.now()),
+		},
+		profiles: profiles(broker),
+		announcements: { revoked: id => broadcastHint(broker, "session.revoked", { sessionIds: [id] }) },
+		limiter: limiter(broker),
+		clock,
+		ids: { session: () => newId("ses", clock.nowMs()) },
+	};
+}
+
+/** Whatever keeps users from answering, the caller may try again: nothing is lost. */
+const profiles = (broker: AppBroker): Profiles => ({
+	async create({ id, email, name }) {
+		try {
+			await broker.call("users.create", { id, email, name });
+		} catch (error) {
+			broker.logger.warn(`The profile of ${id} was not made yet`, error);
+			throw new DomainError("SERVICE_UNAVAILABLE", "The account could not be set up just now; try again", {
+				retryAfterSeconds: 2,
+			});
+		}
+	},
+});
+
+/** Per account, shared by all nodes through the cache engine, which never learns whose account it is. */
+function limiter(broker: AppBroker): Limiter {
+	const { cache, config, secret } = broker.stoa;
+	return {
+		async check(about) {
+			if (config.authRateLimit === 0) return;
+			const { count, resetMs } = await cache.hit(`auth:${tag(secret, "rate-limit", about)}`, MINUTE_MS);
+			if (count <= config.authRateLimit) return;
+			throw new DomainError("RATE_LIMITED", "Too many attempts for this account; wait a little", {
+				retryAfterSeconds: Math.max(1, Math.ceil(resetMs / 1000)),
+			});
+		},
+	};
+}

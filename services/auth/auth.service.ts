@@ -1,0 +1,173 @@
+import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
+import { emailRule, idRule, textRule } from "../../lib/rules.ts";
+import { defineService } from "../../lib/typed.ts";
+import { type DbVars, db } from "../../mixins/db.mixin.ts";
+import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
+import { createDeps } from "./auth.deps.ts";
+import { authModels } from "./auth.model.ts";
+import { createFirstAdmin } from "./domain/admin.ts";
+import type { AuthDeps } from "./domain/ports.ts";
+import { register, verificationOf, verifyEmail } from "./domain/registration.ts";
+import { login, logout, refresh } from "./domain/sessions.ts";
+import { type BackgroundStart, startFirstAdmin } from "./first-admin.ts";
+import { Keyring } from "./keyring.ts";
+import { PasswordHasher } from "./password-hasher.ts";
+
+const RELOAD_KEYS_MS = 60_000;
+/** A gateway's clock and its poll may be late by so much. */
+const REVOKED_MARGIN_MS = 120_000;
+
+interface Vars extends DbVars<typeof authModels>, OutboxVars {
+	deps: AuthDeps;
+	keyring: Keyring;
+	hasher: PasswordHasher;
+	reload?: NodeJS.Timeout;
+	firstAdmin?: BackgroundStart;
+}
+
+/** Its length is the domain's to judge, in characters; this only bounds the work. */
+const passwordRule = { type: "string", empty: false, max: 512 };
+const tokenRule = { type: "string", min: 10, max: 200 };
+const tokensDto = { response: "Tokens", tags: ["auth"] };
+
+export default defineService<Record<string, unknown>, object, Vars>()({
+	name: "auth",
+	mixins: [outbox(["accounts"]), db(authModels)],
+	actions: {
+		register: {
+			visibility: "published",
+			rest: { route: "POST /auth/register", status: 202, isAuth: true },
+			permissions: "anyone",
+			idempotency: "none",
+			openapi: {
+				summary: "Register an address; a link to verify it comes by mail",
+				description: "The same answer whether or not the address is known.",
+				response: "VerificationSent",
+				tags: ["auth"],
+			},
+			params: { email: emailRule(), password: passwordRule, name: textRule(200, { optional: true }) },
+			async handler(ctx) {
+				await register(this.deps, { ...ctx.params, ...(ctx.requestID ? { requestId: ctx.requestID } : {}) });
+				return { status: "verification_sent" as const };
+			},
+		},
+		verifyEmail: {
+			visibility: "published",
+			rest: { route: "POST /auth/verify-email", isAuth: true },
+			permissions: "anyone",
+			idempotency: "none",
+			openapi: { ...tokensDto, summary: "Verify the address by the token of the mail, and sign in" },
+			params: { token: tokenRule },
+			handler(ctx) {
+				return verifyEmail(this.deps, ctx.params.token, ctx.requestID ?? undefined);
+			},
+		},
+		login: {
+			visibility: "published",
+			rest: { route: "POST /auth/login", isAuth: true },
+			permissions: "anyone",
+			idempotency: "none",
+			openapi: { ...tokensDto, summary: "Sign in" },
+			params: { email: emailRule(), password: passwordRule },
+			handler(ctx) {
+				return login(this.deps, ctx.params);
+			},
+		},
+		refresh: {
+			visibility: "published",
+			rest: { route: "POST /auth/refresh", isAuth: true },
+			permissions: "anyone",
+			idempotency: "none",
+			openapi: {
+				...tokensDto,
+				summary: "New tokens for a refresh token",
+				description: "Each refresh token is good once: using a spent one ends the session.",
+			},
+			params: { refreshToken: tokenRule },
+			handler(ctx) {
+				return refresh(this.deps, ctx.params.refreshToken);
+			},
+		},
+		logout: {
+			visibility: "published",
+			rest: { route: "POST /auth/logout", status: 204, isAuth: true },
+			permissions: "anyone",
+			idempotency: "none",
+			openapi: { summary: "End the session; its access token ends within seconds", tags: ["auth"] },
+			params: { refreshToken: tokenRule },
+			async handler(ctx) {
+				await logout(this.deps, ctx.params.refreshToken);
+			},
+		},
+		jwks: {
+			visibility: "published",
+			rest: { route: "GET /.well-known/jwks.json", isRoot: true },
+			permissions: "anyone",
+			isIdempotent: true,
+			openapi: { summary: "The public keys of access tokens (RFC 7517)", response: "Jwks", tags: ["auth"] },
+			params: {},
+			async handler() {
+				return { keys: await this.keyring.publicKeys(this.broker.stoa.clock.now()) };
+			},
+		},
+		revokedSessions: {
+			visibility: "public",
+			isIdempotent: true,
+			params: {},
+			async handler() {
+				const windowMs = ACCESS_TOKEN_SECONDS * 1000 + REVOKED_MARGIN_MS;
+				const since = new Date(this.broker.stoa.clock.nowMs() - windowMs);
+				return { sessionIds: await this.deps.sessions.revokedSince(since) };
+			},
+		},
+		verificationToken: {
+			visibility: "public",
+			isIdempotent: true,
+			params: { accountId: idRule() },
+			handler(ctx) {
+				return verificationOf(this.deps, ctx.params.accountId);
+			},
+		},
+		createAdmin: {
+			visibility: "public",
+			params: { email: emailRule(), password: passwordRule },
+			handler(ctx) {
+				return createFirstAdmin(this.deps, ctx.params);
+			},
+		},
+		rolesOf: {
+			visibility: "public",
+			isIdempotent: true,
+			params: { userId: idRule() },
+			async handler(ctx) {
+				const account = await this.deps.accounts.byId(ctx.params.userId);
+				return { roles: account?.status === "active" ? account.roles : [] };
+			},
+		},
+		rotateKeys: {
+			visibility: "public",
+			params: {},
+			async handler() {
+				return { kid: await this.keyring.rotate(this.broker.stoa.clock.now()) };
+			},
+		},
+	},
+	created() {
+		this.keyring = new Keyring(this.models.signingKeys, this.broker.stoa.secret);
+		this.hasher = new PasswordHasher();
+		this.deps = createDeps(this);
+	},
+	async started() {
+		const { clock, config } = this.broker.stoa;
+		await Promise.all([this.keyring.load(clock.now()), this.hasher.warmUp()]);
+		this.reload = setInterval(() => {
+			this.keyring.load(clock.now()).catch(error => this.logger.warn("The signing keys could not be read", error));
+		}, RELOAD_KEYS_MS);
+		const { admin } = config;
+		if (admin) this.firstAdmin = startFirstAdmin(() => createFirstAdmin(this.deps, admin), this.logger);
+	},
+	async stopped() {
+		clearInterval(this.reload);
+		await this.firstAdmin?.stop();
+	},
+});

@@ -1,0 +1,112 @@
+import { Schema } from "mongoose";
+import { defineModel } from "../../mixins/db.mixin.ts";
+import { outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
+import type { Derived, ProductState } from "./domain/product.ts";
+import type { Availability, Category } from "./products.contract.ts";
+
+/** A product with its variants. A deleted one keeps only its id and its last events for a while. */
+export interface ProductDocument extends Omit<ProductState, "status">, Derived {
+	_id: string;
+	status: "draft" | "published" | "deleted";
+	/** `<job>:<row>` of the import that made it. */
+	createdBy: string | null;
+	createdAt: Date;
+	updatedAt: Date;
+	deletedAt?: Date;
+	version: number;
+}
+
+const KEEP_DELETED_SECONDS = 30 * 86_400;
+
+const price = { amount: Number, currency: String, _id: false };
+
+const productSchema = new Schema<ProductDocument>(
+	{
+		_id: String,
+		slug: String,
+		title: String,
+		description: String,
+		brand: { type: String, default: null },
+		categories: { type: [String], default: undefined },
+		images: { type: [String], default: undefined },
+		attributes: Schema.Types.Mixed,
+		status: String,
+		mpn: { type: String, default: null },
+		ean: { type: [String], default: undefined },
+		releasedAt: { type: String, default: null },
+		variants: {
+			type: [
+				{
+					id: String,
+					sku: String,
+					title: String,
+					price,
+					compareAtPrice: price,
+					options: Schema.Types.Mixed,
+					available: String,
+					sequence: Number,
+					_id: false,
+				},
+			],
+			default: undefined,
+		},
+		titleKey: String,
+		minPrice: Number,
+		isInStock: Boolean,
+		terms: { type: [String], default: undefined },
+		path: { type: [String], default: undefined },
+		createdBy: String,
+		createdAt: Date,
+		updatedAt: Date,
+		deletedAt: Date,
+		version: Number,
+		...outboxFields,
+	},
+	{ versionKey: false, minimize: false },
+);
+productSchema.index({ slug: 1 }, { unique: true, sparse: true });
+productSchema.index({ "variants.sku": 1 }, { unique: true, sparse: true });
+// One per sort, alone and behind each thing a list is narrowed by.
+for (const sort of ["createdAt", "titleKey", "minPrice"]) {
+	productSchema.index({ [sort]: 1, _id: 1 });
+	for (const prefix of ["brand", "path", "terms"]) productSchema.index({ [prefix]: 1, [sort]: 1, _id: 1 });
+}
+productSchema.index({ status: 1, createdAt: 1, _id: 1 });
+productSchema.index({ deletedAt: 1 }, { expireAfterSeconds: KEEP_DELETED_SECONDS });
+outboxIndex(productSchema);
+
+export const productModel = defineModel("products", productSchema);
+
+/** The level of each SKU as inventory told it last, also of SKUs that no product has yet. `_id` is the SKU. */
+export interface LevelDocument {
+	_id: string;
+	level: Availability;
+	sequence: number;
+}
+
+export const levelModel = defineModel(
+	"levels",
+	new Schema<LevelDocument>({ _id: String, level: String, sequence: Number }, { versionKey: false }),
+);
+
+/** All categories in one document, so that no two moves at once can tie a knot. `_id` is `tree`. */
+export interface CategoriesDocument {
+	_id: string;
+	categories: Category[];
+	/** Categories whose products may still stand under the path they had. */
+	moved: string[];
+	version: number;
+}
+
+export const categoriesModel = defineModel(
+	"categories",
+	new Schema<CategoriesDocument>(
+		{
+			_id: String,
+			categories: [{ id: String, slug: String, title: String, parent: String, version: Number, _id: false }],
+			moved: [String],
+			version: Number,
+		},
+		{ versionKey: false },
+	),
+);

@@ -1,0 +1,56 @@
+import { defineService } from "../../lib/typed.ts";
+import { commands } from "../../mixins/commands.mixin.ts";
+import { consumer } from "../../mixins/consumer.mixin.ts";
+import { db } from "../../mixins/db.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
+import { categoryActions } from "./actions/categories.ts";
+import { importActions } from "./actions/imports.ts";
+import { productActions } from "./actions/products.ts";
+import { shopActions } from "./actions/shop.ts";
+import { Catalogue } from "./catalogue.ts";
+import { CategoriesRepository } from "./categories.repository.ts";
+import { CategoryMover } from "./category-mover.ts";
+import { LevelsRepository } from "./levels.repository.ts";
+import { categoriesModel, levelModel, productModel } from "./products.model.ts";
+import { ProductsRepository } from "./products.repository.ts";
+import type { ProductsVars } from "./products.types.ts";
+
+/** The catalogue: products with their variants and prices, the tree of categories, imports. */
+export default defineService<Record<string, unknown>, object, ProductsVars>()({
+	name: "products",
+	mixins: [
+		db({ products: productModel, levels: levelModel, categories: categoriesModel }),
+		outbox(["products"]),
+		commands(),
+		consumer<ProductsVars>({
+			async "inventory.level_changed"({ data: { changes } }) {
+				await this.levels.note(changes);
+				if (await this.products.setLevels(changes)) await this.broker.stoa.cache.bump("products");
+			},
+		}),
+	],
+	actions: { ...shopActions, ...productActions, ...categoryActions, ...importActions },
+
+	created() {
+		const { clock, cache } = this.broker.stoa;
+		const error = (problem: unknown) => this.logger.warn("Will be tried again", problem);
+		this.products = new ProductsRepository(this.models.products);
+		this.categories = new CategoriesRepository(this.models.categories);
+		this.levels = new LevelsRepository(this.models.levels);
+		const onCommitted = async (id: string) => {
+			this.outbox.hint("products", id);
+			await cache.bump("products");
+		};
+		const { products, categories, levels } = this;
+		this.catalogue = new Catalogue({ products, categories, levels, clock, onCommitted });
+		this.categoryMover = new CategoryMover(categories, products, { moved: () => cache.bump("products"), error });
+	},
+
+	started() {
+		this.categoryMover.start();
+	},
+
+	async stopped() {
+		await this.categoryMover.stop();
+	},
+});

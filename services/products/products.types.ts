@@ -1,0 +1,40 @@
+import type { ActionName, AppContext, AppService, ParamsOf, ResultOf, TypedAction } from "../../lib/typed.ts";
+import type { DbVars } from "../../mixins/db.mixin.ts";
+import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
+import type { Catalogue, Request } from "./catalogue.ts";
+import type { CategoriesRepository } from "./categories.repository.ts";
+import type { CategoryMover } from "./category-mover.ts";
+import type { LevelsRepository } from "./levels.repository.ts";
+import type { categoriesModel, levelModel, productModel } from "./products.model.ts";
+import type { ProductsRepository } from "./products.repository.ts";
+
+export interface ProductsVars
+	extends OutboxVars,
+		DbVars<{
+			products: typeof productModel;
+			levels: typeof levelModel;
+			categories: typeof categoriesModel;
+		}> {
+	products: ProductsRepository;
+	categories: CategoriesRepository;
+	levels: LevelsRepository;
+	catalogue: Catalogue;
+	categoryMover: CategoryMover;
+}
+
+export type ProductsService = AppService<Record<string, unknown>, object, ProductsVars>;
+
+/** A group of this service's actions, for a file of its own. */
+export type ProductsActionGroup<A extends string> = {
+	[K in A]: TypedAction<
+		ParamsOf<`products.${K}` & ActionName>,
+		ResultOf<`products.${K}` & ActionName>,
+		ProductsService
+	>;
+};
+
+/** What a change needs to know of the call that asked for it. */
+export const requestOf = ({ meta, requestID }: Pick<AppContext, "meta" | "requestID">): Request => ({
+	...(meta.ifMatch === undefined ? {} : { ifMatch: meta.ifMatch }),
+	...(requestID ? { requestId: requestID } : {}),
+});

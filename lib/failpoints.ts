@@ -4,8 +4,8 @@
  * it, so no step can be without one. Refused in production by the configuration.
  */
 export const SAGA_STEPS = {
-	"orders.place": ["create", "reserve", "authorize", "confirm", "capture", "sell", "settle", "finish"],
-	"orders.decline": ["mark", "void", "release", "fail", "free"],
+	"orders.place": ["create", "reserve", "authorize", "confirm", "sell", "capture", "settle", "finish"],
+	"orders.decline": ["mark", "void", "giveBack", "fail", "free"],
 	"orders.cancel": ["mark", "restock", "refund", "settle"],
 	"orders.refund": ["mark", "pay", "settle"],
 } as const;

@@ -208,8 +208,9 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const olderThan = new Date(this.broker.stoa.clock.nowMs() - STALE_CLAIM_MS);
 			for (const cart of await this.repository.staleClaims(olderThan, 50)) {
 				const orderId = cart.checkout?.orderId ?? "";
-				const { isAbandoned } = await this.broker.call("orders.abandon", { orderId });
-				if (isAbandoned) await this.repository.free(cart._id, orderId, undefined, []);
+				const { fate } = await this.broker.call("orders.fate", { orderId });
+				if (fate === "abandoned") await this.repository.free(cart._id, orderId, undefined, []);
+				if (fate === "placed") await this.repository.finish(cart._id, orderId);
 			}
 		},
 	},

@@ -5,12 +5,12 @@ import { defineService } from "../../lib/typed.ts";
 import { testWebhookSecret } from "../../lib/webhook-signature.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
-import { authorize, capture, cleanUp, type Deps, refund, undo, voidPayment } from "./domain/payments.ts";
-import type { PaymentProvider, ProviderEvent } from "./domain/ports.ts";
 import type { Payment } from "./payments.contract.ts";
 import { type PaymentDocument, paymentModels } from "./payments.model.ts";
 import { PaymentRepository } from "./payments.repository.ts";
 import { testProvider } from "./test-provider.ts";
+import { authorize, capture, cleanUp, type Deps, refund, undo, voidPayment } from "./use-cases/payments.ts";
+import type { PaymentProvider, ProviderEvent } from "./use-cases/ports.ts";
 
 const CLEAN_UP_EVERY_MS = 2_000;
 /** Longer than the provider's own timeouts together. */

@@ -1,7 +1,7 @@
 import { DomainError, errorType } from "../../lib/errors.ts";
 import type { AppBroker } from "../../lib/typed.ts";
 import { isSigned } from "../../lib/webhook-signature.ts";
-import type { PaymentProvider, ProviderAnswer, ProviderEvent } from "./domain/ports.ts";
+import type { PaymentProvider, ProviderAnswer, ProviderEvent } from "./use-cases/ports.ts";
 
 const TIMEOUT_MS = 3_000;
 const MAX_ATTEMPTS = 3;

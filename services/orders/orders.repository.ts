@@ -1,0 +1,219 @@
+import type { Model } from "mongoose";
+import { DomainError, isDuplicateKey } from "../../lib/errors.ts";
+import { newOrderNumber } from "../../lib/ids.ts";
+import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
+import type { CommandDocument, OrderDocument, RefundDocument } from "./orders.model.ts";
+import type { Change, Orders } from "./use-cases/ports.ts";
+import { StaleLease } from "./use-cases/saga.ts";
+
+const MAX_TIME_MS = 5_000;
+const LEASE_MS = 5_000;
+const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
+const MAX_COMMANDS = 50;
+const NUMBER_ATTEMPTS = 5;
+
+const leaseUntil = { $add: ["$$NOW", LEASE_MS] };
+
+export interface ListFilter {
+	userId?: string;
+	status?: string;
+	email?: string;
+}
+
+/** Orders: every change is conditional on the version and the lease it was made under. */
+export class OrderRepository implements Orders {
+	readonly #orders: Model<OrderDocument>;
+	readonly #onEvent: (id: string) => void;
+
+	/** @param onEvent called after a commit that wrote an event */
+	constructor(orders: Model<OrderDocument>, onEvent: (id: string) => void) {
+		this.#orders = orders;
+		this.#onEvent = onEvent;
+	}
+
+	async create(order: OrderDocument): Promise<OrderDocument | null> {
+		for (let attempt = 1; ; attempt++) {
+			const document = { ...order, number: newOrderNumber() };
+			try {
+				// An upsert as a pipeline, because the lease is measured by the database's clock.
+				const created = await this.#orders.collection.findOneAndUpdate(
+					{ _id: order._id as never, version: 0 },
+					[{ $replaceWith: { $mergeObjects: [{ $literal: document }, { lease: { until: leaseUntil, epoch: 1 } }] } }],
+					{ ...AFTER, upsert: true },
+				);
+				return created as unknown as OrderDocument;
+			} catch (error) {
+				if (!isDuplicateKey(error)) throw error;
+				// Either this id is taken, which is final, or by a rare chance the number is.
+				if (attempt >= NUMBER_ATTEMPTS || (await this.#orders.exists({ _id: order._id }))) return null;
+			}
+		}
+	}
+
+	find(id: string): Promise<OrderDocument | null> {
+		return this.#orders.findById(id).maxTimeMS(MAX_TIME_MS).lean<OrderDocument>();
+	}
+
+	async write(order: OrderDocument, change: Change): Promise<OrderDocument> {
+		const { lease, outbox, ...fields } = change(order);
+		const update = {
+			$set: { ...fields, ...(lease === "end" ? { lease: null } : {}) },
+			$inc: { version: 1 },
+			...(outbox ? { $push: { outbox: { $each: outbox } } } : {}),
+		};
+		const guard = order.lease ? { "lease.epoch": order.lease.epoch } : {};
+		const written = await this.#orders
+			.findOneAndUpdate(
+				{ _id: order._id, version: order.version, ...guard, ...(outbox ? hasOutboxRoom : {}) },
+				update,
+				{ new: true, maxTimeMS: MAX_TIME_MS },
+			)
+			.lean<OrderDocument>();
+		if (!written) throw new StaleLease(order._id);
+		if (outbox) this.#onEvent(order._id);
+		return written;
+	}
+
+	/** Like `write`, and takes the lease at once: a saga begins on an order that nobody works on. */
+	async begin(order: OrderDocument, fields: Partial<OrderDocument>): Promise<OrderDocument | null> {
+		const epoch = { $add: [{ $ifNull: ["$lease.epoch", 1] }, 1] };
+		const begun = await this.#orders.collection.findOneAndUpdate(
+			{ _id: order._id as never, version: order.version, lease: null },
+			[{ $set: { ...literal(fields), lease: { until: leaseUntil, epoch }, version: { $add: ["$version", 1] } } }],
+			AFTER,
+		);
+		return begun as unknown as OrderDocument | null;
+	}
+
+	async takeLease(id: string): Promise<OrderDocument | null> {
+		const taken = await this.#orders.collection.findOneAndUpdate(
+			{ _id: id as never, "lease.until": { $type: "date" }, $expr: { $lte: ["$lease.until", "$$NOW"] } },
+			[
+				{
+					$set: {
+						lease: { until: leaseUntil, epoch: { $add: ["$lease.epoch", 1] } },
+						version: { $add: ["$version", 1] },
+					},
+				},
+			],
+			AFTER,
+		);
+		return taken as unknown as OrderDocument | null;
+	}
+
+	async renewLease(order: OrderDocument): Promise<void> {
+		await this.#orders.collection.updateOne({ _id: order._id as never, "lease.epoch": order.lease?.epoch }, [
+			{ $set: { "lease.until": leaseUntil } },
+		]);
+	}
+
+	/** Sets a refund aside, once per key and never above what was captured. */
+	async startRefund(
+		id: string,
+		refund: RefundDocument,
+		command: CommandDocument,
+		statuses: readonly string[],
+	): Promise<OrderDocument | null> {
+		const { amount } = refund.amount;
+		const started = await this.#orders.collection.findOneAndUpdate(
+			{
+				_id: id as never,
+				status: { $in: statuses },
+				"commands.keyHash": { $ne: command.keyHash },
+				$expr: { $lte: [{ $add: ["$refundTotal", amount] }, "$payment.captured"] },
+			},
+			[
+				{
+					$set: {
+						refundTotal: { $add: ["$refundTotal", amount] },
+						refunds: { $concatArrays: ["$refunds", [{ $mergeObjects: [{ $literal: refund }, { leaseUntil }] }]] },
+						commands: { $slice: [{ $concatArrays: ["$commands", [{ $literal: command }]] }, -MAX_COMMANDS] },
+						version: { $add: ["$version", 1] },
+					},
+				},
+			],
+			AFTER,
+		);
+		return started as unknown as OrderDocument | null;
+	}
+
+	/** Takes over a refund whose process is gone; null when it is not pending, or still worked on. */
+	async takeRefund(id: string, refundId: string): Promise<OrderDocument | null> {
+		const isGone = {
+			$anyElementTrue: [
+				{
+					$map: {
+						input: "$refunds",
+						in: {
+							$and: [
+								{ $eq: ["$$this.id", refundId] },
+								{ $eq: ["$$this.status", "pending"] },
+								{ $lte: ["$$this.leaseUntil", "$$NOW"] },
+							],
+						},
+					},
+				},
+			],
+		};
+		const renewed = {
+			$map: {
+				input: "$refunds",
+				in: { $cond: [{ $eq: ["$$this.id", refundId] }, { $mergeObjects: ["$$this", { leaseUntil }] }, "$$this"] },
+			},
+		};
+		const taken = await this.#orders.collection.findOneAndUpdate(
+			{ _id: id as never, $expr: isGone },
+			[{ $set: { refunds: renewed, version: { $add: ["$version", 1] } } }],
+			AFTER,
+		);
+		return taken as unknown as OrderDocument | null;
+	}
+
+	/** Sagas that may need someone, by this node's clock; the database's decides in `takeLease`. */
+	dueSagas(now: Date, limit: number): Promise<OrderDocument[]> {
+		return this.#orders
+			.find({ "lease.until": { $lte: now } }, { _id: 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<OrderDocument[]>();
+	}
+
+	dueRefunds(now: Date, limit: number): Promise<OrderDocument[]> {
+		return this.#orders
+			.find({ "refunds.leaseUntil": { $lte: now } }, { refunds: 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<OrderDocument[]>();
+	}
+
+	/** Newest first, after a point of the list. */
+	page(
+		filter: ListFilter,
+		after: { createdAt: Date; id: string } | undefined,
+		limit: number,
+	): Promise<OrderDocument[]> {
+		const older = after && {
+			createdAt: { $lte: after.createdAt },
+			$or: [{ createdAt: { $lt: after.createdAt } }, { createdAt: after.createdAt, _id: { $lt: after.id } }],
+		};
+		return this.#orders
+			.find({ ...filter, ...older })
+			.sort({ createdAt: -1, _id: -1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<OrderDocument[]>();
+	}
+
+	count(filter: ListFilter): Promise<number> {
+		return this.#orders.countDocuments(filter).maxTimeMS(MAX_TIME_MS);
+	}
+}
+
+/** Values for a pipeline, in which a text that begins with `$` would be read as a field. */
+const literal = (fields: object): Record<string, unknown> =>
+	Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, { $literal: value }]));
+
+export const tooBusy = (): DomainError =>
+	new DomainError("SERVICE_UNAVAILABLE", "Someone else changes this order right now; try again", {
+		retryAfterSeconds: 1,
+	});

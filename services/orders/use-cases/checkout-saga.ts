@@ -1,0 +1,265 @@
+import { DomainError, errorType, isErrorType } from "../../../lib/errors.ts";
+import { newEvent } from "../../../lib/events.ts";
+import { refusal, success } from "../../../lib/idempotency.ts";
+import type { Payment } from "../../payments/payments.contract.ts";
+import { historyEntry } from "../domain/order-states.ts";
+import type { Failure, OrderDocument } from "../orders.model.ts";
+import { toOrder } from "../orders.views.ts";
+import type { Deps } from "./ports.ts";
+import { about, runSaga, type Saga, STALE } from "./saga.ts";
+
+/**
+ * The checkout as a saga whose state is the order document: create → reserve → authorise → confirm → sell → capture →
+ * settle → finish. Beside it what undoes it: `declineSaga`, whose steps name what they compensate.
+ */
+export interface Checkout {
+	order: OrderDocument;
+	/** The payment's token; a recovery has none, and compensates instead. */
+	token: string;
+}
+
+const goods = ({ lines }: OrderDocument) => lines.map(({ sku, quantity }) => ({ sku, quantity }));
+
+function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
+	const { orders, stock, payments, carts, clock, later } = deps;
+	return {
+		async create(state) {
+			const order = await orders.create(state.order);
+			if (!order)
+				throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
+			return { ...state, order };
+		},
+		async reserve(state) {
+			await stock.reserve(state.order._id, goods(state.order));
+			return state;
+		},
+		async authorize(state) {
+			const { _id: orderId, payment } = state.order;
+			if (payment.amount.amount === 0) return { ...state, order: withPayment(state.order, FREE) };
+			const answer = await payments.authorize({
+				orderId,
+				amount: payment.amount,
+				method: payment.method,
+				token: state.token,
+			});
+			if (answer.status === "failed") {
+				const { code = "declined", message = "The payment was declined" } = answer.failure ?? {};
+				throw new DomainError("PAYMENT_DECLINED", message, { details: { reason: code } });
+			}
+			return { ...state, order: withPayment(state.order, answer) };
+		},
+		/** The point of no return: from here on every crash ends in an order, never in a refusal. */
+		async confirm(state) {
+			const { payment } = state.order;
+			const order = await orders.write(state.order, () => ({ position: "confirmed", payment, lease: "keep" }));
+			return { ...state, order };
+		},
+		async sell(state) {
+			await stock.commit(state.order._id, goods(state.order));
+			return state;
+		},
+		async capture(state) {
+			const { _id: orderId, payment } = state.order;
+			if (payment.status !== "authorized" || !payment.chargeId) return state;
+			const captured = await payments.capture({
+				orderId,
+				method: payment.method,
+				chargeId: payment.chargeId,
+				amount: payment.amount,
+			});
+			return { ...state, order: withPayment(state.order, captured) };
+		},
+		async settle(state) {
+			const { payment } = state.order;
+			const order = await orders.write(state.order, current => {
+				const isPaid = payment.status === "captured";
+				const to = isPaid ? "paid" : "awaiting_payment";
+				const now = clock.now();
+				const history = [
+					...current.history,
+					historyEntry(current.status, to, now, "checkout", isPaid ? "payment captured" : "payment settles later"),
+				];
+				const next = {
+					...current,
+					status: to,
+					position: "done",
+					payment,
+					history,
+					version: current.version + 1,
+				} as const;
+				const event = { orderId: current._id, number: current.number, total: current.totals.total };
+				return {
+					status: to,
+					position: "done",
+					payment,
+					history,
+					outcome: success(toOrder(next), 201),
+					...(isPaid ? { outbox: [newEvent("order.placed", event, about(deps, next.version, now))] } : {}),
+					lease: "end",
+				};
+			});
+			return { ...state, order };
+		},
+		/** After the answer: whoever asks for the cart before finds the order through its claim. */
+		finish(state) {
+			const { cartId, _id } = state.order;
+			later("finish the cart", () => carts.finish(cartId, _id));
+			return Promise.resolve(state);
+		},
+	};
+}
+
+function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", OrderDocument> {
+	const { orders, stock, payments, carts, clock } = deps;
+	return {
+		mark: order => orders.write(order, () => ({ position: "declining", failure, lease: "keep" })),
+		/** Undoes `authorize` and `capture`. */
+		async void(order) {
+			const payment = await payments.void(order._id);
+			const left = payment ? payment.captured.amount - payment.refunded.amount : 0;
+			if (payment && left > 0) {
+				const amount = { ...payment.captured, amount: left };
+				await payments.refund({ orderId: order._id, refundId: `${order._id}_undo`, amount });
+			}
+			return order;
+		},
+		/** Undoes `reserve` and `sell`. */
+		async giveBack(order) {
+			await stock.release(order._id, goods(order));
+			await stock.restock(order._id, goods(order));
+			return order;
+		},
+		fail: order =>
+			orders.write(order, current => {
+				const now = clock.now();
+				const reason = current.failure?.type ?? failure.type;
+				return {
+					status: "failed",
+					position: "done",
+					payment: { ...current.payment, status: "failed" },
+					history: [...current.history, historyEntry(current.status, "failed", now, "checkout", reason)],
+					outbox: [newEvent("order.failed", { orderId: current._id, reason }, about(deps, current.version + 1, now))],
+					lease: "keep",
+				};
+			}),
+		/** Undoes the claim of the cart; a final outcome stays with the cart for repeats of the key. */
+		async free(order) {
+			const { keyHash, requestHash, cartId, _id } = order;
+			const outcome = order.failure?.isFinal ? refusal(toError(order.failure)) : undefined;
+			await carts.free(cartId, _id, outcome && { keyHash, requestHash, outcome });
+			return orders.write(order, () => ({ lease: "end" }));
+		},
+	};
+}
+
+const FREE = { status: "captured", chargeId: null, captured: { amount: 0, currency: "" } } as const;
+
+const withPayment = (
+	order: OrderDocument,
+	answer: Pick<Payment, "status" | "chargeId" | "captured">,
+): OrderDocument => ({
+	...order,
+	payment: { ...order.payment, status: answer.status, chargeId: answer.chargeId, captured: answer.captured.amount },
+});
+
+export const toError = ({ type, message, data }: Failure): DomainError =>
+	new DomainError(isErrorType(type) ? type : "SERVICE_UNAVAILABLE", message, data ?? {});
+
+/** Runs a checkout to its end: the order, or the error after everything was undone. */
+export async function runCheckout(
+	deps: Deps,
+	checkout: Checkout,
+	from?: "create" | "reserve" | "sell",
+): Promise<OrderDocument> {
+	let state = checkout;
+	try {
+		if (from !== "sell") {
+			if (from !== "reserve")
+				state = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, { to: "create" });
+			return await withLease(deps, state.order, async () => {
+				state = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, {
+					from: "reserve",
+					to: "confirm",
+				});
+				return complete(deps, state);
+			});
+		}
+		return await withLease(deps, state.order, () => complete(deps, state));
+	} catch (error) {
+		if (isOver(error) || state.order.position !== "started" || state.order.lease === null) throw unavailable(error);
+		return decline(deps, state.order, error);
+	}
+}
+
+/** From the point of no return on. A definite refusal, which nothing should lead to, is undone; all else is repeated. */
+async function complete(deps: Deps, state: Checkout): Promise<OrderDocument> {
+	try {
+		const done = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, { from: "sell" });
+		return done.order;
+	} catch (error) {
+		if (errorType(error) !== "CONFLICT") throw error;
+		return decline(deps, state.order, error);
+	}
+}
+
+async function decline(deps: Deps, order: OrderDocument, error: unknown): Promise<OrderDocument> {
+	const failure = failureOf(error);
+	try {
+		await undo(deps, order, failure);
+	} catch (undoing) {
+		// What is left to undo is a recovery's, and so is whatever another process made of it meanwhile.
+		throw unavailable(undoing);
+	}
+	throw toError(failure);
+}
+
+/** Undoes a checkout. @param from where a recovery goes on */
+export function undo(
+	deps: Deps,
+	order: OrderDocument,
+	failure: Failure,
+	from?: "void" | "free",
+): Promise<OrderDocument> {
+	return withLease(deps, order, () =>
+		runSaga("orders.decline", declineSaga(deps, failure), order, deps.failpoints, from ? { from } : {}),
+	);
+}
+
+/** Keeps the lease while the work lasts longer than it. */
+export async function withLease<T>({ orders }: Deps, order: OrderDocument, work: () => Promise<T>): Promise<T> {
+	// A renewal that fails is noticed by the next write, which the lease guards.
+	const renewal = setInterval(() => void orders.renewLease(order).catch(() => undefined), 2_000);
+	try {
+		return await work();
+	} finally {
+		clearInterval(renewal);
+	}
+}
+
+const FINAL = new Set(["PAYMENT_DECLINED", "STOCK_INSUFFICIENT"]);
+/** The client's own mistakes, found late: told as they are, not kept. */
+const TOLD = new Set(["VALIDATION_ERROR"]);
+
+function failureOf(error: unknown): Failure {
+	const type = errorType(error) ?? "SERVICE_UNAVAILABLE";
+	if (!FINAL.has(type) && !TOLD.has(type)) {
+		return {
+			type: "SERVICE_UNAVAILABLE",
+			message: "The checkout could not be completed; nothing was charged, try again",
+			data: { retryAfterSeconds: 2 },
+			isFinal: false,
+		};
+	}
+	const { message, data } = error as DomainError;
+	return { type, message, data, isFinal: FINAL.has(type) };
+}
+
+const isOver = (error: unknown): boolean =>
+	errorType(error) === STALE || errorType(error) === "IDEMPOTENCY_IN_PROGRESS";
+
+const unavailable = (error: unknown): unknown =>
+	error instanceof DomainError
+		? error
+		: new DomainError("SERVICE_UNAVAILABLE", "The order is being completed; ask again with the same key", {
+				retryAfterSeconds: 2,
+			});

@@ -1,0 +1,154 @@
+import { DomainError } from "../../../lib/errors.ts";
+import { keyReused, type Outcome, refusal } from "../../../lib/idempotency.ts";
+import { newId } from "../../../lib/ids.ts";
+import { isEqual, type Money, times } from "../../../lib/money.ts";
+import type { Cart, CartClaim, LinePrice } from "../../carts/carts.contract.ts";
+import type { Quote } from "../../products/products.contract.ts";
+import { historyEntry, INITIAL_STATUS } from "../domain/order-states.ts";
+import { totalsOfLines } from "../domain/order-totals.ts";
+import type { Address } from "../orders.contract.ts";
+import type { OrderDocument } from "../orders.model.ts";
+import { runCheckout, toError, undo } from "./checkout-saga.ts";
+import type { Deps } from "./ports.ts";
+
+export interface PlaceOrder {
+	cartId: string;
+	email: string;
+	shippingAddress: Address;
+	billingAddress?: Address;
+	payment: { method: string; token: string };
+	expectedTotal: Money;
+	/** Of the idempotency key within its scope, and of the request. */
+	keyHash: string;
+	requestHash: string;
+}
+
+/** How a checkout ended: the outcome to answer with, and whether it is a repeat of an earlier one. */
+export interface Placed {
+	outcome: Outcome;
+	order: Pick<OrderDocument, "_id" | "userId"> | null;
+	isReplay: boolean;
+}
+
+/** Buys what is in a cart, once per key. */
+export async function placeOrder(deps: Deps, input: PlaceOrder): Promise<Placed> {
+	const orderId = newId("ord", deps.clock.nowMs());
+	const claim = await deps.carts.claim(input.cartId, orderId, input.keyHash);
+	if (claim.attempt) {
+		if (claim.attempt.requestHash !== input.requestHash) throw keyReused();
+		return { outcome: claim.attempt.outcome, order: null, isReplay: true };
+	}
+	const known = claim.orderId === orderId ? null : await deps.orders.find(claim.orderId);
+	if (known) return resume(deps, known, input);
+	const draft = await price(deps, claim, input);
+	return placed(await runCheckout(deps, { order: draft, token: input.payment.token }), false);
+}
+
+/** The same key again: the answer it got, or the saga its first request left behind. */
+async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Promise<Placed> {
+	if (known.requestHash !== input.requestHash) throw keyReused();
+	if (known.outcome) return placed(known, true);
+	const order = await deps.orders.takeLease(known._id);
+	if (!order) throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
+	if (order.position === "declining") {
+		const failure = order.failure ?? RECOVERED;
+		await undo(deps, order, failure, order.status === "failed" ? "free" : "void");
+		throw toError(failure);
+	}
+	const checkout = { order, token: input.payment.token };
+	return placed(await runCheckout(deps, checkout, order.position === "confirmed" ? "sell" : "reserve"), false);
+}
+
+/** What a checkout ends as that nobody asked for again. */
+export const RECOVERED = {
+	type: "SERVICE_UNAVAILABLE",
+	message: "The checkout was interrupted before it was paid; nothing was charged, try again",
+	isFinal: false,
+} as const;
+
+function placed(order: OrderDocument, isReplay: boolean): Placed {
+	if (!order.outcome)
+		throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
+	return { outcome: order.outcome, order, isReplay };
+}
+
+/** The order as it is about to be made, at the prices of now. @throws PRICE_CHANGED, NOT_FOUND, BAD_REQUEST */
+async function price(deps: Deps, claim: CartClaim, input: PlaceOrder): Promise<OrderDocument> {
+	const { cart, orderId } = claim;
+	try {
+		if (cart.lines.length === 0) throw new DomainError("VALIDATION_ERROR", "The cart is empty");
+		const quotes = await deps.prices.quote(cart.lines.map(line => line.sku));
+		return draftOf(deps, claim, input, new Map(quotes.map(quote => [quote.sku, quote])));
+	} catch (error) {
+		const outcome = refusal(error);
+		const attempt = outcome && { keyHash: input.keyHash, requestHash: input.requestHash, outcome };
+		await deps.carts.free(cart.id, orderId, attempt, error instanceof PriceChanged ? error.prices : []);
+		throw error;
+	}
+}
+
+class PriceChanged extends DomainError {
+	readonly prices: LinePrice[];
+
+	constructor(prices: LinePrice[], details: Record<string, unknown>) {
+		super("PRICE_CHANGED", "The total is not what you were shown; look at the cart again", { details });
+		this.prices = prices;
+	}
+}
+
+function draftOf(
+	deps: Deps,
+	{ cart, orderId, userId }: CartClaim,
+	input: PlaceOrder,
+	quotes: ReadonlyMap<string, Quote>,
+): OrderDocument {
+	const lines = cart.lines.map(line => {
+		const quote = quotes.get(line.sku);
+		if (!quote)
+			throw new DomainError("NOT_FOUND", `${line.title} is no longer for sale`, {
+				errors: [{ field: line.sku, code: "NOT_FOUND", message: "no longer for sale" }],
+			});
+		const unitPrice = quote.price;
+		return { ...line, title: quote.title, unitPrice, lineTotal: times(unitPrice, line.quantity) };
+	});
+	const totals = totalsOfLines(lines, cart.currency);
+	if (!isEqual(totals.total, input.expectedTotal)) {
+		throw new PriceChanged(
+			lines.map(({ sku, unitPrice, title }) => ({ sku, unitPrice, title })),
+			{ totals, lines: changesOf(cart, lines) },
+		);
+	}
+	const now = deps.clock.now();
+	return {
+		_id: orderId,
+		number: "",
+		userId,
+		email: input.email,
+		cartId: cart.id,
+		keyHash: input.keyHash,
+		requestHash: input.requestHash,
+		status: INITIAL_STATUS,
+		position: "started",
+		lease: null,
+		lines,
+		totals,
+		shippingAddress: input.shippingAddress,
+		billingAddress: input.billingAddress ?? input.shippingAddress,
+		payment: { status: "pending", method: input.payment.method, amount: totals.total, chargeId: null, captured: 0 },
+		fulfilments: [],
+		refunds: [],
+		refundTotal: 0,
+		history: [historyEntry(null, INITIAL_STATUS, now, userId ?? "guest", "checkout")],
+		failure: null,
+		outcome: null,
+		commands: [],
+		cancelReason: null,
+		createdAt: now,
+		version: 1,
+	};
+}
+
+const changesOf = (cart: Cart, lines: readonly { sku: string; unitPrice: Money }[]) =>
+	cart.lines
+		.map((line, i) => ({ sku: line.sku, old: line.unitPrice, new: lines[i]?.unitPrice ?? line.unitPrice }))
+		.filter(change => !isEqual(change.old, change.new));

@@ -1,0 +1,77 @@
+import type { Clock } from "../../../lib/clock.ts";
+import type { Failpoints } from "../../../lib/failpoints.ts";
+import type { Money } from "../../../lib/money.ts";
+import type { CartClaim, CheckoutAttempt, LinePrice } from "../../carts/carts.contract.ts";
+import type { Payment } from "../../payments/payments.contract.ts";
+import type { Quote } from "../../products/products.contract.ts";
+import type { OrderDocument } from "../orders.model.ts";
+
+interface Goods {
+	sku: string;
+	quantity: number;
+}
+
+/** The cart of a checkout. */
+export interface Carts {
+	/** A cart that is not the caller's is NOT_FOUND. */
+	claim(cartId: string, orderId: string, keyHash: string): Promise<CartClaim>;
+	free(cartId: string, orderId: string, attempt?: CheckoutAttempt, prices?: LinePrice[]): Promise<void>;
+	finish(cartId: string, orderId: string): Promise<void>;
+}
+
+export interface Prices {
+	/** What is for sale of these SKUs, at its price now. */
+	quote(skus: string[]): Promise<Quote[]>;
+}
+
+/** All idempotent by the order's id. */
+export interface Stock {
+	reserve(orderId: string, lines: Goods[]): Promise<void>;
+	commit(orderId: string, lines: Goods[]): Promise<void>;
+	release(orderId: string, lines: Goods[]): Promise<void>;
+	restock(orderId: string, lines: Goods[]): Promise<void>;
+}
+
+/** All idempotent by the order's id, refunds by their own. */
+export interface Payments {
+	authorize(input: { orderId: string; amount: Money; method: string; token: string }): Promise<Payment>;
+	capture(input: { orderId: string; method: string; chargeId: string; amount: Money }): Promise<Payment>;
+	void(orderId: string): Promise<Payment | null>;
+	refund(input: { orderId: string; refundId: string; amount: Money }): Promise<Payment>;
+}
+
+/** A change of an order: fields to set, made from the document as it is. */
+export type Change = (order: OrderDocument) => Partial<Omit<OrderDocument, "_id" | "version" | "lease" | "outbox">> & {
+	outbox?: OrderDocument["outbox"];
+	/** `keep` stays with the epoch that works on it, `end` means that the saga is over. */
+	lease: "keep" | "end";
+};
+
+/** Where orders are kept. */
+export interface Orders {
+	/** Makes the order with a lease of epoch 1. @returns null when the id is taken */
+	create(order: OrderDocument): Promise<OrderDocument | null>;
+	find(id: string): Promise<OrderDocument | null>;
+	/**
+	 * Writes a change if the order is still in the version and under the lease it was made from.
+	 * @throws STALE when someone else works on it
+	 */
+	write(order: OrderDocument, change: Change): Promise<OrderDocument>;
+	/** Takes a lease that ran out, by the database's clock; null when it has not. */
+	takeLease(id: string): Promise<OrderDocument | null>;
+	renewLease(order: OrderDocument): Promise<void>;
+}
+
+export interface Deps {
+	orders: Orders;
+	carts: Carts;
+	prices: Prices;
+	stock: Stock;
+	payments: Payments;
+	clock: Clock;
+	failpoints: Failpoints;
+	/** The request behind it, for the events it causes. */
+	requestId?: string;
+	/** Work that goes on after the answer; the node waits for it when it stops. */
+	later(what: string, work: () => Promise<void>): void;
+}

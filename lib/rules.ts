@@ -7,7 +7,7 @@ const CURRENCY_CODE = {
 	type: "string",
 	length: 3,
 	custom: (value: unknown, errors: { type: string; message?: string; actual: unknown }[]) => {
-		if (typeof value !== "string" || !isCurrency(value))
+		if (value !== undefined && (typeof value !== "string" || !isCurrency(value)))
 			errors.push({ type: "currency", actual: value, message: "must be an ISO 4217 currency" });
 		return value;
 	},

@@ -28,6 +28,8 @@ export interface PaymentDocument {
 	refunds: RefundDocument[];
 	/** Set while money the shop must not keep may still be at the provider. */
 	cleanUpAt: Date | null;
+	/** How often that was tried. */
+	cleanUps: number;
 	/** Provider events that were seen, the last few. */
 	providerEvents: string[];
 	version: number;
@@ -48,6 +50,7 @@ const paymentSchema = new Schema<PaymentDocument>(
 		refunded: { type: Number, default: 0 },
 		refunds: { type: Schema.Types.Mixed, default: [] },
 		cleanUpAt: { type: Date, default: null },
+		cleanUps: { type: Number, default: 0 },
 		providerEvents: { type: [String], default: [] },
 		version: { type: Number, required: true },
 		...outboxFields,

@@ -12,6 +12,7 @@ import type { PaymentDocument } from "./payments.model.ts";
 const MAX_TIME_MS = 5_000;
 const MAX_PROVIDER_EVENTS = 100;
 const CLEAN_UP_RETRY_MS = 5_000;
+const CLEAN_UP_MAX_MS = 3_600_000;
 
 type Changes = Partial<Pick<PaymentDocument, "chargeId" | "failure" | "captured" | "token" | "cleanUpAt">>;
 
@@ -42,6 +43,7 @@ export class PaymentRepository {
 			refunded: 0,
 			refunds: [],
 			cleanUpAt: null,
+			cleanUps: 0,
 			providerEvents: [],
 			version: 1,
 		};
@@ -82,13 +84,18 @@ export class PaymentRepository {
 		return this.#update({ orderId }, { $set: { cleanUpAt: null, token: null, chargeId } });
 	}
 
-	/** A voided payment whose charge may still stand; puts the next look off. */
-	takeCleanUp(): Promise<PaymentDocument | null> {
-		const now = this.#clock.now();
-		const later = new Date(now.getTime() + CLEAN_UP_RETRY_MS);
+	/** A voided payment whose charge may still stand; puts the next look off, further each time. */
+	async takeCleanUp(): Promise<PaymentDocument | null> {
+		const now = this.#clock.nowMs();
+		const due = await this.#payments
+			.findOne({ cleanUpAt: { $lte: new Date(now - CLEAN_UP_RETRY_MS) } })
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<PaymentDocument>();
+		if (!due) return null;
+		const later = new Date(now + Math.min(CLEAN_UP_RETRY_MS * 2 ** due.cleanUps, CLEAN_UP_MAX_MS));
 		return this.#update(
-			{ cleanUpAt: { $lte: new Date(now.getTime() - CLEAN_UP_RETRY_MS) } },
-			{ $set: { cleanUpAt: later } },
+			{ orderId: due.orderId, version: due.version },
+			{ $set: { cleanUpAt: later }, $inc: { cleanUps: 1 } },
 		);
 	}
 

@@ -131,7 +131,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			for (;;) {
 				const payment = await this.deps.payments.takeCleanUp();
 				if (!payment) return;
-				await cleanUp(this.deps, payment);
+				await cleanUp(this.deps, payment).catch(error => this.deps.onDelay(payment.orderId, error));
 			}
 		},
 	},
@@ -146,6 +146,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				if (!provider) throw unknownMethod(method, [...this.providers.keys()]);
 				return provider;
 			},
+			onDelay: (orderId, error) => this.logger.warn(`The provider is asked again about ${orderId}`, error),
 		};
 	},
 	started() {

@@ -8,6 +8,8 @@ export interface Deps {
 	payments: PaymentRepository;
 	/** @throws VALIDATION_ERROR for a method the shop does not take */
 	providerOf(method: string): PaymentProvider;
+	/** The provider was not to be reached for something that will be tried again. */
+	onDelay(orderId: string, error: unknown): void;
 }
 
 /** Fixed per logical step of an order: what makes a repeat after a crash move no money twice. */
@@ -79,7 +81,8 @@ export async function capture(
 export async function voidPayment(deps: Deps, orderId: string): Promise<PaymentDocument | null> {
 	const before = await deps.payments.voidOpen(orderId);
 	if (before) {
-		await cleanUp(deps, before);
+		// The tombstone is what the caller needs; what the provider does not say now, the sweep asks for again.
+		await cleanUp(deps, before).catch(error => deps.onDelay(orderId, error));
 		return deps.payments.find(orderId);
 	}
 	const known = await deps.payments.find(orderId);

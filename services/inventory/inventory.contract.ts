@@ -63,10 +63,13 @@ export interface InventoryActions {
 	"inventory.release": Action<{ reference: string; lines: StockLine[] }, void>;
 	/** Internal, idempotent: sold goods come back (an order was cancelled); `reference` is the order's id. */
 	"inventory.restock": Action<{ reference: string; lines: StockLine[] }, void>;
-	/** Internal, idempotent per item reference: the stock of an import. `received` counts repeats too. */
+	/**
+	 * Internal, idempotent per item reference: the stock of an import. `received` counts repeats too; `levels` are those
+	 * of the SKUs after it, so that what sells them need not wait for the event.
+	 */
 	"inventory.receiveMany": Action<
 		{ items: (StockLine & { reference: string })[]; reason: string },
-		{ received: number }
+		{ received: number; levels: LevelChange[] }
 	>;
 }
 

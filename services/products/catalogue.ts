@@ -3,7 +3,7 @@ import { DomainError, errorType } from "../../lib/errors.ts";
 import { newEvent } from "../../lib/events.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import { mustExist, pathTo } from "./domain/categories.ts";
-import { derive, newProduct, type ProductState } from "./domain/product.ts";
+import { derive, newProduct, type ProductState, stateOf } from "./domain/product.ts";
 import { slugOf } from "./domain/text.ts";
 import type { LevelsRepository } from "./levels.repository.ts";
 import type { ProductInput } from "./products.contract.ts";
@@ -121,19 +121,3 @@ function checkVersion(version: number, ifMatch: number | undefined): void {
 
 const isSlugConflict = (error: unknown): boolean =>
 	errorType(error) === "CONFLICT" && (error as DomainError).data.errors?.[0]?.field === "slug";
-
-/** Only what a shopkeeper says: the rest is derived, or not theirs to change. */
-const stateOf = (state: ProductState): ProductState => ({
-	slug: state.slug,
-	title: state.title,
-	description: state.description,
-	brand: state.brand,
-	categories: state.categories,
-	images: state.images,
-	attributes: state.attributes,
-	status: state.status,
-	mpn: state.mpn,
-	ean: state.ean,
-	releasedAt: state.releasedAt,
-	variants: state.variants,
-});

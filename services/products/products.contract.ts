@@ -139,6 +139,8 @@ export interface ProductsActions {
 export interface ProductsEvents {
 	"product.created": { productId: string; skus: string[] };
 	"product.updated": { productId: string; changed: string[] };
+	/** One for every batch of an import, instead of one for every product. */
+	"product.imported": { jobId: string; created: string[]; updated: string[] };
 	"product.deleted": { productId: string; skus: string[] };
 }
 

@@ -10,17 +10,27 @@ import { shopActions } from "./actions/shop.ts";
 import { Catalogue } from "./catalogue.ts";
 import { CategoriesRepository } from "./categories.repository.ts";
 import { CategoryMover } from "./category-mover.ts";
+import { importChunkModel, importJobModel } from "./import/import.model.ts";
+import { ImportRepository } from "./import/import.repository.ts";
+import { ImportWorker } from "./import/import-worker.ts";
+import { RowWriter } from "./import/row-writer.ts";
 import { LevelsRepository } from "./levels.repository.ts";
 import { categoriesModel, levelModel, productModel } from "./products.model.ts";
 import { ProductsRepository } from "./products.repository.ts";
-import type { ProductsVars } from "./products.types.ts";
+import { IMPORT_QUEUE, type ProductsVars } from "./products.types.ts";
 
 /** The catalogue: products with their variants and prices, the tree of categories, imports. */
 export default defineService<Record<string, unknown>, object, ProductsVars>()({
 	name: "products",
 	mixins: [
-		db({ products: productModel, levels: levelModel, categories: categoriesModel }),
-		outbox(["products"]),
+		db({
+			products: productModel,
+			levels: levelModel,
+			categories: categoriesModel,
+			importJobs: importJobModel,
+			importChunks: importChunkModel,
+		}),
+		outbox(["products", "importJobs"]),
 		commands(),
 		consumer<ProductsVars>({
 			async "inventory.level_changed"({ data: { changes } }) {
@@ -32,7 +42,7 @@ export default defineService<Record<string, unknown>, object, ProductsVars>()({
 	actions: { ...shopActions, ...productActions, ...categoryActions, ...importActions },
 
 	created() {
-		const { clock, cache } = this.broker.stoa;
+		const { clock, cache, jobs } = this.broker.stoa;
 		const error = (problem: unknown) => this.logger.warn("Will be tried again", problem);
 		this.products = new ProductsRepository(this.models.products);
 		this.categories = new CategoriesRepository(this.models.categories);
@@ -44,13 +54,33 @@ export default defineService<Record<string, unknown>, object, ProductsVars>()({
 		const { products, categories, levels } = this;
 		this.catalogue = new Catalogue({ products, categories, levels, clock, onCommitted });
 		this.categoryMover = new CategoryMover(categories, products, { moved: () => cache.bump("products"), error });
+		this.imports = new ImportRepository(this.models.importJobs, this.models.importChunks);
+		this.importWorker = new ImportWorker({
+			imports: this.imports,
+			writer: new RowWriter(this.models.products),
+			categories,
+			nowMs: clock.nowMs,
+			receive: async items => {
+				const { levels } = await this.broker.call("inventory.receiveMany", { items, reason: "import" });
+				return levels;
+			},
+			knownLevels: skus => levels.of(skus),
+			onBatch: async jobId => {
+				this.outbox.hint("importJobs", jobId);
+				await cache.bump("products");
+			},
+			onError: error,
+		});
+		jobs.process(IMPORT_QUEUE, 1, jobId => this.importWorker.run(jobId));
 	},
 
 	started() {
 		this.categoryMover.start();
+		this.importWorker.start();
 	},
 
 	async stopped() {
 		await this.categoryMover.stop();
+		await this.importWorker.stop();
 	},
 });

@@ -4,6 +4,9 @@ import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
 import type { Catalogue, Request } from "./catalogue.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import type { CategoryMover } from "./category-mover.ts";
+import type { importChunkModel, importJobModel } from "./import/import.model.ts";
+import type { ImportRepository } from "./import/import.repository.ts";
+import type { ImportWorker } from "./import/import-worker.ts";
 import type { LevelsRepository } from "./levels.repository.ts";
 import type { categoriesModel, levelModel, productModel } from "./products.model.ts";
 import type { ProductsRepository } from "./products.repository.ts";
@@ -14,13 +17,20 @@ export interface ProductsVars
 			products: typeof productModel;
 			levels: typeof levelModel;
 			categories: typeof categoriesModel;
+			importJobs: typeof importJobModel;
+			importChunks: typeof importChunkModel;
 		}> {
 	products: ProductsRepository;
 	categories: CategoriesRepository;
 	levels: LevelsRepository;
 	catalogue: Catalogue;
 	categoryMover: CategoryMover;
+	imports: ImportRepository;
+	importWorker: ImportWorker;
 }
+
+/** Wakes a worker for an import that was stored. */
+export const IMPORT_QUEUE = "products.import";
 
 export type ProductsService = AppService<Record<string, unknown>, object, ProductsVars>;
 

@@ -1,4 +1,5 @@
 import { skuRule } from "../../../lib/rules.ts";
+import { levelOf } from "../domain/stock.ts";
 import type { InventoryActionGroup } from "../inventory.types.ts";
 
 const MAX_LINES = 200;
@@ -56,7 +57,13 @@ export const holdActions: InventoryActionGroup<"reserve" | "commit" | "release" 
 		async handler(ctx) {
 			const { items, reason } = ctx.params;
 			await this.holds.receive(items.map(item => ({ ...item, reason, actor: null })));
-			return { received: items.length };
+			const sums = await this.stock.sums(items.map(({ sku }) => sku));
+			const levels = [...sums].map(([sku, { available, version }]) => ({
+				sku,
+				level: levelOf(available),
+				sequence: version,
+			}));
+			return { received: items.length, levels };
 		},
 	},
 };

@@ -1,19 +1,43 @@
+import type { Readable } from "node:stream";
 import { DomainError } from "../../../lib/errors.ts";
+import { newId } from "../../../lib/ids.ts";
 import { idRule } from "../../../lib/rules.ts";
+import { spool } from "../import/spool.ts";
 import type { ProductsActionGroup } from "../products.types.ts";
+import { IMPORT_QUEUE } from "../products.types.ts";
 
 const tags = ["Catalogue, staff"];
 
+/** Loading a whole catalogue. */
 export const importActions: ProductsActionGroup<"import" | "importJob"> = {
 	import: {
 		visibility: "published",
 		rest: { route: "POST /admin/products/import", status: 202, body: "stream" },
 		permissions: ["products:write"],
+		// An upload takes as long as it takes.
 		timeout: 0,
 		params: { stock: { type: "number", integer: true, min: 0, max: 1_000_000, convert: true, optional: true } },
-		openapi: { summary: "Loads a catalogue of any size", tags },
-		handler() {
-			throw new DomainError("SERVICE_UNAVAILABLE", "Imports are not ready yet");
+		openapi: {
+			summary: "Loads a catalogue of any size",
+			description:
+				"The body is `application/x-ndjson`, one product a line, plain or gzip. Answers once it is stored whole; the job then works on it.",
+			response: "ImportAccepted",
+			tags,
+		},
+		async handler(ctx) {
+			const { stream } = ctx;
+			if (!stream) throw new DomainError("UNSUPPORTED_MEDIA_TYPE", "Send application/x-ndjson");
+			const { clock, jobs } = this.broker.stoa;
+			const jobId = newId("job", clock.nowMs());
+			try {
+				const spooled = await spool(stream as Readable, chunk => this.imports.store(jobId, chunk, clock.now()));
+				await this.imports.create(jobId, spooled, ctx.params.stock ?? 0, clock.now());
+			} catch (error) {
+				await this.imports.discard(jobId);
+				throw error;
+			}
+			await jobs.wake(IMPORT_QUEUE, jobId);
+			return { jobId };
 		},
 	},
 	importJob: {
@@ -23,8 +47,8 @@ export const importActions: ProductsActionGroup<"import" | "importJob"> = {
 		isIdempotent: true,
 		params: { id: idRule() },
 		openapi: { summary: "How far an import is", response: "ImportJob", tags },
-		handler() {
-			throw new DomainError("NOT_FOUND", "The job was not found");
+		handler(ctx) {
+			return this.imports.view(ctx.params.id);
 		},
 	},
 };

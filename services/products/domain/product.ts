@@ -44,6 +44,22 @@ export interface Derived {
 	path: string[];
 }
 
+/** Only what a shopkeeper says: the rest is derived, or not theirs to change. */
+export const stateOf = (state: ProductState): ProductState => ({
+	slug: state.slug,
+	title: state.title,
+	description: state.description,
+	brand: state.brand,
+	categories: state.categories,
+	images: state.images,
+	attributes: state.attributes,
+	status: state.status,
+	mpn: state.mpn,
+	ean: state.ean,
+	releasedAt: state.releasedAt,
+	variants: state.variants,
+});
+
 /** @param pathOf a category and all above it */
 export function derive(state: ProductState, pathOf: (slug: string) => readonly string[]): Derived {
 	const { title, brand, mpn, variants, categories } = state;

@@ -1,0 +1,160 @@
+import { SKU_PATTERN } from "../../../lib/ids.ts";
+import { isCurrency, type Money } from "../../../lib/money.ts";
+import type { Attributes } from "../products.contract.ts";
+import { newProduct, type ProductState, patched } from "./product.ts";
+import { SLUG_PATTERN, slugOf } from "./text.ts";
+
+/** One line of a catalogue file: one product with one variant. */
+export interface ImportRow {
+	sku: string;
+	title: string;
+	price: Money;
+	mpn?: string;
+	ean?: string[];
+	brand?: string;
+	description?: string;
+	releasedAt?: string;
+	imageUrl?: string;
+	categories?: string[];
+	attributes?: Attributes;
+}
+
+export interface RowError {
+	code: string;
+	message: string;
+}
+
+const MAX_AMOUNT = 1_000_000_000_00;
+const ATTRIBUTE_NAME = /^(?!__proto__$|constructor$|prototype$)[^$.\0][^.\0]{0,199}$/;
+const MAX_ATTRIBUTES = 1_000;
+
+type Check = (value: unknown) => string | undefined;
+
+const text =
+	(max: number): Check =>
+	value =>
+		typeof value === "string" && value.trim() !== "" && value.length <= max
+			? undefined
+			: `must be a text of 1 to ${max} characters`;
+
+const listOf =
+	(max: number, each: Check): Check =>
+	value => {
+		if (!Array.isArray(value) || value.length > max) return `must be a list of at most ${max}`;
+		return value.map(each).find(problem => problem !== undefined);
+	};
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+	typeof value === "object" && value !== null && !Array.isArray(value);
+
+const price: Check = value => {
+	if (!isPlain(value)) return "must be { amount, currency }";
+	const { amount, currency, ...rest } = value;
+	if (Object.keys(rest).length > 0) return "has unknown fields";
+	if (!Number.isSafeInteger(amount) || Number(amount) < 0 || Number(amount) > MAX_AMOUNT)
+		return "needs an amount of 0 or more minor units";
+	return typeof currency === "string" && isCurrency(currency) ? undefined : "needs an ISO 4217 currency";
+};
+
+const attributes: Check = value => {
+	if (!isPlain(value)) return "must be an object";
+	const entries = Object.entries(value);
+	if (entries.length > MAX_ATTRIBUTES) return `has more than ${MAX_ATTRIBUTES} fields`;
+	const odd = entries.find(
+		([name, field]) =>
+			!ATTRIBUTE_NAME.test(name) ||
+			!(
+				typeof field === "string" ||
+				typeof field === "boolean" ||
+				(typeof field === "number" && Number.isFinite(field))
+			),
+	);
+	return odd && `has a field that is not a text, a number or a boolean: ${odd[0].slice(0, 60)}`;
+};
+
+const matching =
+	(pattern: RegExp, what: string): Check =>
+	value =>
+		typeof value === "string" && pattern.test(value) ? undefined : `must be ${what}`;
+
+const isDate: Check = value =>
+	typeof value === "string" && value.length <= 40 && !Number.isNaN(Date.parse(value)) ? undefined : "must be a date";
+
+const FIELDS: Record<keyof ImportRow, { check: Check; isRequired?: boolean }> = {
+	sku: { check: matching(SKU_PATTERN, "1 to 64 letters, digits and . _ : + -"), isRequired: true },
+	title: { check: text(500), isRequired: true },
+	price: { check: price, isRequired: true },
+	mpn: { check: text(120) },
+	ean: { check: listOf(100, text(32)) },
+	brand: { check: text(120) },
+	description: { check: value => (typeof value === "string" && value.length <= 20_000 ? undefined : "is too long") },
+	releasedAt: { check: isDate },
+	imageUrl: { check: matching(/^https?:\/\/\S{1,2000}$/, "an http or https URL") },
+	categories: { check: listOf(20, matching(SLUG_PATTERN, "a list of category slugs")) },
+	attributes: { check: attributes },
+};
+
+/** @returns the row, or what is wrong with it: a bad row never stops an import */
+export function parseRow(line: string): { row: ImportRow } | { error: RowError } {
+	let value: unknown;
+	try {
+		value = JSON.parse(line);
+	} catch {
+		return { error: { code: "INVALID_JSON", message: "This line is not JSON" } };
+	}
+	if (!isPlain(value)) return { error: { code: "INVALID_JSON", message: "This line is not a JSON object" } };
+	const unknown = Object.keys(value).find(name => !Object.hasOwn(FIELDS, name));
+	if (unknown !== undefined) return invalid(`${unknown.slice(0, 60)} is not a known field`);
+	for (const [name, { check, isRequired }] of Object.entries(FIELDS)) {
+		const field = value[name];
+		if (field === undefined || field === null) {
+			if (isRequired) return invalid(`${name} is missing`);
+			delete value[name];
+			continue;
+		}
+		const problem = check(field);
+		if (problem !== undefined) return invalid(`${name} ${problem}`);
+	}
+	return { row: value as unknown as ImportRow };
+}
+
+const invalid = (message: string) => ({ error: { code: "VALIDATION_ERROR", message } });
+
+/** A product that a row makes: on sale at once. Titles repeat in real catalogues, so the SKU makes its slug unique. */
+export function productFromRow(row: ImportRow, nowMs: number): ProductState {
+	const { sku, title, price: amount } = row;
+	const state = newProduct(
+		{ title, status: "published", variants: [{ sku, price: amount }] },
+		slugOf(title, sku),
+		nowMs,
+	);
+	return fieldsOf(state, row);
+}
+
+/** What a row makes of a product that has its SKU: fields it does not name stay. */
+export function updatedByRow(state: ProductState, row: ImportRow): ProductState {
+	const isOnly = state.variants.length === 1;
+	const variants = state.variants.map(variant =>
+		variant.sku === row.sku
+			? { ...variant, price: row.price, ...(isOnly && variant.title === state.title ? { title: row.title } : {}) }
+			: variant,
+	);
+	return fieldsOf({ ...state, title: isOnly ? row.title : state.title, variants }, row);
+}
+
+function fieldsOf(state: ProductState, { mpn, ean, brand, description, releasedAt, imageUrl, ...row }: ImportRow) {
+	const { categories, attributes: fields } = row;
+	const given = patched(state, {
+		...(brand === undefined ? {} : { brand }),
+		...(description === undefined ? {} : { description }),
+		...(categories === undefined ? {} : { categories }),
+		...(fields === undefined ? {} : { attributes: fields }),
+		...(imageUrl === undefined ? {} : { images: [imageUrl] }),
+	});
+	return {
+		...given,
+		...(mpn === undefined ? {} : { mpn }),
+		...(ean === undefined ? {} : { ean }),
+		...(releasedAt === undefined ? {} : { releasedAt }),
+	};
+}

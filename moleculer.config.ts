@@ -3,7 +3,9 @@ import type { Config } from "./lib/config.ts";
 import { errorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
 import { cache } from "./middlewares/cache.ts";
+import { clusterCache } from "./middlewares/cluster-cache.ts";
 import { domainErrors } from "./middlewares/domain-errors.ts";
+import { httpDrain } from "./middlewares/http-drain.ts";
 import { idempotency } from "./middlewares/idempotency.ts";
 import { asMiddlewares, type Middleware } from "./middlewares/middleware.ts";
 import { permissions } from "./middlewares/permissions.ts";
@@ -72,6 +74,8 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 			"Fallback",
 			"ErrorHandler",
 			...outer,
+			clusterCache,
+			httpDrain,
 		]),
 	};
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,42 +9,40 @@ import { createClock } from "./lib/clock.ts";
 import type { Config } from "./lib/config.ts";
 import { createDatabase } from "./lib/database.ts";
 import { createFailpoints } from "./lib/failpoints.ts";
+import { createHealth } from "./lib/health.ts";
+import { startOpsServer } from "./lib/ops-server.ts";
 import type { Runtime } from "./lib/runtime.ts";
 import type { AppBroker } from "./lib/typed.ts";
+import { createNatsGuard } from "./middlewares/nats-guard.ts";
 import { brokerOptions } from "./moleculer.config.ts";
 import { createCacheStore } from "./ports/cache/index.ts";
 import { createEventBus } from "./ports/events/index.ts";
+import { BullJobs } from "./ports/jobs/bull.ts";
 import { createJobQueue } from "./ports/jobs/index.ts";
 import { createMailTransport } from "./ports/mail/index.ts";
 
-/** Every service of the shop, in no particular order: they find each other. */
-export const SERVICES = [
-	"api",
-	"auth",
-	"users",
-	"products",
-	"inventory",
-	"carts",
-	"orders",
-	"payments",
-	"test-payments",
-	"notifications",
-] as const;
+const SERVICES_DIR = join(import.meta.dirname, "services");
+
+/** Every service of the shop: the folders of `services/` that have a service file. They find each other. */
+export const SERVICES: readonly string[] = readdirSync(SERVICES_DIR).filter(name => existsSync(fileOf(name)));
 
 /** A running node: a broker, its engines and its services. */
 export interface StoaNode {
 	broker: AppBroker;
 	/** The database this node uses, embedded or not. */
 	mongodbUri: string;
+	/** Where this node answers for its health. */
+	opsUrl: string;
 	/** In order: services, broker, engines, database. Safe to call twice. */
 	stop(): Promise<void>;
 }
 
 /**
  * Starts a node with the services its settings name. Engines start before the services and stop after them.
+ * @param onFatal called when an engine ends on its own and the node cannot go on
  * @throws when an engine cannot start or a service is unknown; whatever was started by then is stopped again
  */
-export async function startNode(config: Config): Promise<StoaNode> {
+export async function startNode(config: Config, onFatal: (error: Error) => void = () => undefined): Promise<StoaNode> {
 	const undo: (() => Promise<void>)[] = [];
 	let stopping: Promise<void> | undefined;
 	const stop = () => {
@@ -53,29 +52,55 @@ export async function startNode(config: Config): Promise<StoaNode> {
 		return stopping;
 	};
 	try {
-		const mongodbUri = config.mongodbUri ?? (await startOwnDatabase(config, undo));
-		const runtime = await startEngines(config, mongodbUri, undo);
-		const broker = Object.assign(new ServiceBroker(brokerOptions(config)), { stoa: runtime }) as unknown as AppBroker;
+		const mongodbUri = config.mongodbUri ?? (await startOwnDatabase(config, undo, onFatal));
+		const natsGuard = config.natsUrl ? createNatsGuard() : undefined;
+		let isStarted = false;
+		const isBrokerUp = () => isStarted && (natsGuard?.isUp() ?? true);
+		const runtime = await startEngines(config, mongodbUri, isBrokerUp, undo);
+		const raw = new ServiceBroker(brokerOptions(config, { outer: natsGuard ? [natsGuard] : [] }));
+		const broker = Object.assign(raw, { stoa: runtime }) as unknown as AppBroker;
+		if (runtime.jobs instanceof BullJobs) broker.createService(runtime.jobs.service(config.nodeId));
 		for (const name of config.services ?? SERVICES) broker.createService(await loadService(name));
+		const ops = await startOpsServer(opsAddress(config), runtime.health);
+		undo.push(() => ops.close());
 		undo.push(() => broker.stop());
 		await broker.start();
+		isStarted = true;
+		undo.push(async () => runtime.health.drain());
 		runtime.events.open();
-		return { broker, mongodbUri, stop };
+		return { broker, mongodbUri, opsUrl: `http://127.0.0.1:${ops.port}`, stop };
 	} catch (error) {
 		await stop();
 		throw error;
 	}
 }
 
-async function startOwnDatabase(config: Config, undo: (() => Promise<void>)[]): Promise<string> {
+async function startOwnDatabase(
+	config: Config,
+	undo: (() => Promise<void>)[],
+	onFatal: (error: Error) => void,
+): Promise<string> {
 	const server = await startEmbeddedMongod({ dataDir: join(config.dataDir, "mongod") });
+	server.onExit(onFatal);
 	undo.push(() => server.close());
 	return server.uri;
 }
 
-async function startEngines(config: Config, mongodbUri: string, undo: (() => Promise<void>)[]): Promise<Runtime> {
+/** Probes of a cluster come from outside; on a laptop nobody else should see it. */
+const opsAddress = ({ opsPort, isProduction }: Config) => ({
+	port: opsPort,
+	...(isProduction ? {} : { host: "127.0.0.1" }),
+});
+
+async function startEngines(
+	config: Config,
+	mongodbUri: string,
+	isBrokerUp: () => boolean,
+	undo: (() => Promise<void>)[],
+): Promise<Runtime> {
 	const database = createDatabase(mongodbUri, config.serviceMongodbUris);
 	undo.push(() => database.close());
+	const [events, jobs, cache] = [createEventBus(config), createJobQueue(config), createCacheStore(config)];
 	const runtime: Runtime = {
 		config,
 		secret: config.secret ?? (await generatedSecret(config.dataDir)),
@@ -83,10 +108,15 @@ async function startEngines(config: Config, mongodbUri: string, undo: (() => Pro
 		clock: createClock(config.clockShiftMs),
 		failpoints: createFailpoints(config.failpoints),
 		database,
-		events: createEventBus(config),
-		jobs: createJobQueue(config),
-		cache: createCacheStore(config),
+		events,
+		jobs,
+		cache,
 		mail: createMailTransport(config),
+		health: createHealth({
+			database: () => database.ping(),
+			isBrokerUp,
+			optional: { events: () => events.isReady(), jobs: () => jobs.isReady(), cache: () => cache.isReady() },
+		}),
 	};
 	for (const engine of [runtime.events, runtime.jobs, runtime.cache, runtime.mail]) {
 		undo.push(() => engine.stop());
@@ -107,13 +137,12 @@ async function generatedSecret(dataDir: string): Promise<string> {
 	return (await readFile(file, "utf8")).trim();
 }
 
+function fileOf(service: string): string {
+	return join(SERVICES_DIR, service, `${service}.service.ts`);
+}
+
 async function loadService(name: string): Promise<ServiceSchema> {
-	const file = join(import.meta.dirname, "services", name, `${name}.service.ts`);
-	try {
-		const module = (await import(pathToFileURL(file).href)) as { default: ServiceSchema };
-		return module.default;
-	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
-		throw new Error(`SERVICES names "${name}", but there is no services/${name}/${name}.service.ts`, { cause: error });
-	}
+	if (!SERVICES.includes(name)) throw new Error(`SERVICES names "${name}"; there are ${SERVICES.join(", ")}`);
+	const module = (await import(pathToFileURL(fileOf(name)).href)) as { default: ServiceSchema };
+	return module.default;
 }

@@ -6,6 +6,7 @@ import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./database.ts";
 import type { Failpoints } from "./failpoints.ts";
+import type { Health } from "./health.ts";
 
 /** What every service of a node shares, reached as `this.broker.stoa`: the settings and one engine per port. */
 export interface Runtime {
@@ -21,4 +22,6 @@ export interface Runtime {
 	jobs: JobQueue;
 	cache: CacheStore;
 	mail: MailTransport;
+	/** Whether this node should get requests. */
+	health: Health;
 }

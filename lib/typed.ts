@@ -83,6 +83,8 @@ export interface RestRoute {
 	isRoot?: boolean;
 	/** Counts against the stricter limit of authentication routes. */
 	isAuth?: boolean;
+	/** A probe of the machinery that runs the shop: never limited, logged only when it fails. */
+	isProbe?: boolean;
 }
 
 /** A cached query: see `middlewares/cache.ts`. */

@@ -1,0 +1,35 @@
+import type { Action } from "../../lib/contracts.ts";
+import type { Readiness } from "../../lib/health.ts";
+
+export interface RegistryNode {
+	id: string;
+	isLocal: boolean;
+	isAvailable: boolean;
+	services: string[];
+}
+export interface RegistryService {
+	name: string;
+	nodes: string[];
+	isAvailable: boolean;
+}
+export interface RegistryAction {
+	name: string;
+	/** Method and path of a published action. */
+	route: string | null;
+	isAvailable: boolean;
+}
+
+export interface ApiActions {
+	/** True while the event loop turns; looks at nothing else. */
+	"api.live": Action<void, { status: "ok" }>;
+	"api.ready": Action<void, Readiness>;
+	/** OpenAPI 3.1 of everything published, made from the live registry. */
+	"api.openapi": Action<void, Record<string, unknown>>;
+	"api.nodes": Action<void, { items: RegistryNode[] }>;
+	"api.services": Action<void, { items: RegistryService[] }>;
+	"api.actions": Action<void, { items: RegistryAction[] }>;
+}
+
+declare module "../../lib/contracts.ts" {
+	interface ActionContracts extends ApiActions {}
+}

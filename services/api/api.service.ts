@@ -1,0 +1,303 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { DomainError, notFound } from "../../lib/errors.ts";
+import { isReady } from "../../lib/health.ts";
+import { createLogger } from "../../lib/logger.ts";
+import { createLoop, type Loop } from "../../lib/loop.ts";
+import { listen } from "../../lib/ops-server.ts";
+import { type AppMeta, defineService } from "../../lib/typed.ts";
+import { web } from "../../mixins/web.mixin.ts";
+import type { SessionRevoked } from "../auth/auth.contract.ts";
+import { answer } from "./http/answer.ts";
+import { Authenticator } from "./http/authenticator.ts";
+import { openStream, readJson, readRaw } from "./http/body.ts";
+import { fail, logWhenDone, type WebRequest } from "./http/exchange.ts";
+import { allowOrigin, answerOptions, securityHeaders } from "./http/headers.ts";
+import { countRequest } from "./http/limiter.ts";
+import { HttpError } from "./http/problem.ts";
+import { RegistryView } from "./http/registry.ts";
+import { createAddressReader, metaOf, requestIdOf, urlParams } from "./http/request.ts";
+import { refusal } from "./http/route.ts";
+import { byService, LearnedRoutes, type Match } from "./http/route-table.ts";
+import { createHttpServer, type HttpServer } from "./http/server.ts";
+import { openApiDocument } from "./openapi/document.ts";
+
+const PUBLIC_DIR = join(import.meta.dirname, "../../public");
+const REVOKED_EVERY_MS = 2_000;
+
+interface Vars {
+	log: Logger;
+	http: HttpServer;
+	registry: RegistryView;
+	learned: LearnedRoutes;
+	authenticator: Authenticator;
+	revocations: Loop;
+	addressOf(request: IncomingMessage): string;
+	fixedHeaders: readonly (readonly [string, string])[];
+	origins: ReadonlySet<string>;
+	/** Of moleculer-web. */
+	httpHandler(request: WebRequest, response: ServerResponse): Promise<void>;
+}
+interface Methods {
+	/** First to see a request: what every answer has, then moleculer-web. */
+	receive(request: IncomingMessage, response: ServerResponse): void;
+	learnRoutes(): void;
+	/** Asked by moleculer-web for every request. */
+	resolveAlias(path: string, method: string): { alias: { route: unknown; toString(): string; match: Match } } | null;
+	/** Answers a request whose route is known; also asked by moleculer-web. */
+	aliasHandler(request: WebRequest, response: ServerResponse, alias: { match: Match }): Promise<true>;
+	callAction(request: WebRequest, response: ServerResponse, match: Match): Promise<void>;
+	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: unknown }>;
+	parseQueryString(request: WebRequest): { url: string; query: object };
+	errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void;
+	send404(request: WebRequest, response: ServerResponse): void;
+	/** For the HttpDrain middleware. */
+	drain(): Promise<void>;
+}
+
+export default defineService<Record<string, unknown>, Methods, Vars>()({
+	name: "api",
+	mixins: [web({ publicDir: PUBLIC_DIR })],
+	actions: {
+		live: {
+			visibility: "published",
+			rest: { route: "GET /health/live", isRoot: true, isProbe: true },
+			permissions: "anyone",
+			openapi: { summary: "Whether the process turns", response: "Liveness", tags: ["Platform"] },
+			isIdempotent: true,
+			params: {},
+			handler: () => ({ status: "ok" as const }),
+		},
+		ready: {
+			visibility: "published",
+			rest: { route: "GET /health/ready", isRoot: true, isProbe: true },
+			permissions: "anyone",
+			openapi: {
+				summary: "Whether this node should get requests; 503 when not",
+				response: "Readiness",
+				tags: ["Platform"],
+			},
+			isIdempotent: true,
+			params: {},
+			async handler(ctx) {
+				const readiness = await this.broker.stoa.health.ready();
+				if (!isReady(readiness)) ctx.meta.$statusCode = 503;
+				return readiness;
+			},
+		},
+		openapi: {
+			visibility: "published",
+			rest: "GET /openapi.json",
+			permissions: "anyone",
+			openapi: { summary: "This description", response: { type: "object" }, tags: ["Platform"] },
+			isIdempotent: true,
+			params: {},
+			handler() {
+				return openApiDocument(this.learned.table.routes);
+			},
+		},
+		nodes: {
+			visibility: "published",
+			rest: "GET /admin/nodes",
+			permissions: ["ops:read"],
+			openapi: { summary: "The nodes of the cluster", response: "RegistryNodes", tags: ["Platform"] },
+			isIdempotent: true,
+			params: {},
+			handler() {
+				return { items: this.registry.nodes() };
+			},
+		},
+		services: {
+			visibility: "published",
+			rest: "GET /admin/services",
+			permissions: ["ops:read"],
+			openapi: {
+				summary: "The services of the cluster and where they run",
+				response: "RegistryServices",
+				tags: ["Platform"],
+			},
+			isIdempotent: true,
+			params: {},
+			handler() {
+				return { items: this.registry.services() };
+			},
+		},
+		actions: {
+			visibility: "published",
+			rest: "GET /admin/actions",
+			permissions: ["ops:read"],
+			openapi: { summary: "Every action the cluster knows", response: "RegistryActions", tags: ["Platform"] },
+			isIdempotent: true,
+			params: {},
+			handler() {
+				return { items: this.registry.actionsWithRoutes(this.learned.table.routes) };
+			},
+		},
+	},
+	events: {
+		"$services.changed": {
+			handler() {
+				this.learnRoutes();
+			},
+		},
+		"session.revoked": {
+			handler(ctx) {
+				this.authenticator.revoke((ctx.params as SessionRevoked).sessionIds);
+			},
+		},
+	},
+	methods: {
+		receive(request, response) {
+			const web = request as WebRequest;
+			const url = request.url ?? "/";
+			const at = url.indexOf("?");
+			const requestId = requestIdOf(request);
+			web.$exchange = { requestId, startedAt: performance.now(), query: at < 0 ? "" : url.slice(at + 1) };
+			request.headers["x-request-id"] = requestId;
+			delete request.headers["x-correlation-id"];
+			for (const [name, value] of this.fixedHeaders) response.setHeader(name, value);
+			response.setHeader("X-Request-Id", requestId);
+			allowOrigin(this.origins, request, response);
+			logWhenDone(this.log, web, response);
+			if (request.method === "OPTIONS") {
+				const { allowed } = { allowed: [], ...this.learned.table.match("OPTIONS", at < 0 ? url : url.slice(0, at)) };
+				answerOptions(allowed, request, response);
+				return;
+			}
+			this.httpHandler(web, response).catch((error: unknown) => fail(this.log, web, response, error));
+		},
+		learnRoutes() {
+			this.learned.learn(byService(this.registry.actions()));
+		},
+		parseQueryString(request) {
+			const url = request.url ?? "/";
+			const at = url.indexOf("?");
+			return { url: at < 0 ? url : url.slice(0, at), query: {} };
+		},
+		resolveAlias(path, method) {
+			const match = this.learned.table.match(method, path);
+			if ("route" in match) return { alias: { route: webRouteOf(this), match } };
+			if (match.allowed.length > 0)
+				throw new HttpError("METHOD_NOT_ALLOWED", `${path.length > 100 ? "This path" : path} knows other methods`, {
+					Allow: ["OPTIONS", ...match.allowed].join(", "),
+				});
+			return null;
+		},
+		async aliasHandler(request, response, { match }) {
+			request.$exchange.match = match;
+			try {
+				await this.callAction(request, response, match);
+			} catch (error) {
+				fail(this.log, request, response, error);
+			}
+			return true;
+		},
+		async callAction(request, response, match) {
+			const { route } = match;
+			const { config, cache } = this.broker.stoa;
+			const address = this.addressOf(request);
+			// A spent token must not keep its owner from getting a new one.
+			const needsNobody = route.isProbe || (route.isAuth && route.access === "anyone");
+			const caller = await settled(
+				needsNobody ? Promise.resolve(undefined) : this.authenticator.principal(request.headers.authorization),
+			);
+			await countRequest(cache, config, { route, user: caller.value, address, response });
+			if (caller.error !== undefined) throw caller.error;
+			const user = caller.value;
+			if (user) request.$exchange.userId = user.id;
+			const refused = refusal(route.access, user);
+			if (refused === "UNAUTHENTICATED") throw new DomainError(refused, "Sign in first: this needs an access token");
+			if (refused) throw new DomainError(refused, "You are signed in, but this is not yours to do");
+
+			const meta: AppMeta = { ...metaOf(request, route), clientAddress: address, ...(user ? { user } : {}) };
+			const { params, stream } = await this.paramsOf(request, match);
+			const ctx = request.$ctx;
+			if (!ctx) throw new Error("The request has no context");
+			const options = { meta, ...(stream === undefined ? {} : { stream, timeout: route.timeout ?? 0, retries: 0 }) };
+			try {
+				const result = await ctx.call(route.action, params, options);
+				setHeaders(response, ctx.meta as AppMeta);
+				await answer(request, response, route, result, (ctx.meta as AppMeta).$statusCode ?? route.status);
+			} catch (error) {
+				setHeaders(response, ctx.meta as AppMeta);
+				throw error;
+			}
+		},
+		async paramsOf(request, match) {
+			const params = urlParams(match, request.$exchange.query);
+			const { body } = match.route;
+			if (body === "json") return { params: { ...(await readJson(request)), ...params } };
+			if (body === "stream") return { params, stream: openStream(request) };
+			if (body === "raw") {
+				const bytes = await readRaw(request);
+				return { params: { ...params, body: bytes.toString("base64"), ...signatureOf(request) } };
+			}
+			return { params };
+		},
+		errorHandler(request, response, error) {
+			fail(this.log, request, response, error);
+		},
+		send404(request, response) {
+			fail(this.log, request, response, notFound("This page"));
+		},
+		async drain() {
+			await this.http.drain();
+		},
+	},
+	created() {
+		const { config, clock } = this.broker.stoa;
+		this.log = createLogger(config.logLevel).child({ mod: "http" });
+		this.registry = new RegistryView(this.broker);
+		this.learned = new LearnedRoutes((action, reason) =>
+			this.log.error({ action, reason }, "an action is not served: its route is not valid"),
+		);
+		const source = {
+			keys: async () => (await this.broker.call("auth.jwks")).keys,
+			revokedSessions: async () => (await this.broker.call("auth.revokedSessions")).sessionIds,
+		};
+		this.authenticator = new Authenticator(source, clock);
+		const onError = (error: unknown) => this.log.debug({ err: error }, "revoked sessions could not be asked for");
+		this.revocations = createLoop(REVOKED_EVERY_MS, () => this.authenticator.refresh(), onError);
+		this.addressOf = createAddressReader(config.trustedProxies);
+		this.fixedHeaders = [...securityHeaders(), ["Vary", "Origin, Accept-Encoding"]];
+		this.origins = new Set(config.corsOrigins);
+		this.http = createHttpServer((request, response) => this.receive(request, response));
+	},
+	async started() {
+		const { stoa } = this.broker;
+		this.learnRoutes();
+		await listen(this.http.server, stoa.config.port);
+		const { port } = this.http.server.address() as AddressInfo;
+		if (stoa.config.port === 0) stoa.publicUrl = `http://localhost:${port}`;
+		this.log.info({ port }, "the gateway listens");
+		this.revocations.start();
+	},
+	async stopped() {
+		await this.revocations.stop();
+		await this.http.drain();
+	},
+});
+
+/** moleculer-web runs every alias in a route of its own; there is one. */
+const webRouteOf = (service: object): unknown => (service as { routes: unknown[] }).routes[0];
+
+async function settled<T>(work: Promise<T>): Promise<{ value?: T; error?: unknown }> {
+	try {
+		return { value: await work };
+	} catch (error) {
+		return { error };
+	}
+}
+
+function setHeaders(response: ServerResponse, { $responseHeaders = {} }: AppMeta): void {
+	for (const [name, value] of Object.entries($responseHeaders)) response.setHeader(name, value);
+}
+
+/** Providers sign with a header of their own: `Stoa-Signature`, `Stripe-Signature`. */
+function signatureOf({ headers }: IncomingMessage): { signature?: string } {
+	const name = Object.keys(headers).find(header => header.endsWith("-signature"));
+	const value = name === undefined ? undefined : headers[name];
+	return typeof value === "string" ? { signature: value } : {};
+}

@@ -1,0 +1,84 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Logger } from "pino";
+import { errorType } from "../../../lib/errors.ts";
+import { isUnexpected, toProblem } from "./problem.ts";
+import type { Match } from "./route-table.ts";
+
+/** One request on its way through the gateway; hangs on the request object. */
+export interface Exchange {
+	requestId: string;
+	/** Of `performance.now()`. */
+	startedAt: number;
+	query: string;
+	match?: Match;
+	userId?: string;
+}
+
+export interface WebRequest extends IncomingMessage {
+	$exchange: Exchange;
+	$ctx?: { call: UntypedCall; meta: Record<string, unknown> };
+}
+
+/** Routes name their actions at run time: this is the one place where a call is not typed. */
+export type UntypedCall = (action: string, params: object, options: object) => Promise<unknown>;
+
+/** How long a client may go on sending what will not be read, so that it gets to see the answer. */
+const LINGER_MS = 1_000;
+const SMALL_BODY = 64 * 1024;
+
+/** Answers an error as problem+json. What nobody meant to happen is logged, and never told. */
+export function fail(log: Logger, request: WebRequest, response: ServerResponse, error: unknown): void {
+	const { requestId, match } = request.$exchange;
+	if (isUnexpected(error)) log.error({ requestId, route: match?.route.pattern, err: error }, "request failed");
+	else log.debug({ requestId, type: errorType(error) }, "request refused");
+	if (response.headersSent) {
+		response.destroy();
+		return;
+	}
+	const { problem, headers } = toProblem(error, requestId);
+	for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+	response.removeHeader("ETag");
+	response.removeHeader("Content-Encoding");
+	response.setHeader("Cache-Control", "no-store");
+	response.setHeader("Content-Type", "application/problem+json; charset=utf-8");
+	if (!request.complete) dropBody(request, response);
+	const body = Buffer.from(JSON.stringify(problem));
+	response.writeHead(problem.status, { "Content-Length": body.length });
+	response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** The rest of a body nobody will read: a little is read past, for more the connection ends. */
+function dropBody(request: IncomingMessage, response: ServerResponse): void {
+	const length = request.headers["content-length"];
+	if (length === undefined && request.headers["transfer-encoding"] === undefined) return;
+	request.unpipe();
+	request.resume();
+	if (length !== undefined && Number(length) <= SMALL_BODY) return;
+	response.setHeader("Connection", "close");
+	response.once("finish", () => {
+		setTimeout(() => request.complete || request.destroy(), LINGER_MS).unref();
+	});
+}
+
+/** One line per request: the route's pattern, never the URL, whose parts may be keys; no body, no query, no address. */
+export function logWhenDone(log: Logger, request: WebRequest, response: ServerResponse): void {
+	response.once("close", () => {
+		const { requestId, startedAt, match, userId } = request.$exchange;
+		const { statusCode } = response;
+		const level = statusCode >= 500 ? "warn" : match?.route.isProbe ? "debug" : "info";
+		if (!log.isLevelEnabled(level)) return;
+		log[level](
+			{
+				requestId,
+				method: request.method,
+				route: match?.route.pattern ?? null,
+				status: statusCode,
+				ms: Math.round((performance.now() - startedAt) * 10) / 10,
+				bytes: Number(response.getHeader("Content-Length") ?? 0),
+				user: userId,
+				...(response.writableFinished ? {} : { isAborted: true }),
+			},
+			"request",
+		);
+	});
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+import { DomainError, type FieldError } from "../../../lib/errors.ts";
+import type { AppMeta } from "../../../lib/typed.ts";
+import { coerce, type Route } from "./route.ts";
+import type { Match } from "./route-table.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9-]{8,64}$/;
+const VISIBLE = /^[\x21-\x7e]{1,255}$/;
+const VERSION = /^"(\d{1,15})"$/;
+const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
+
+/** The client's own id when it is one, else a new one. */
+export function requestIdOf(request: IncomingMessage): string {
+	const given = request.headers["x-request-id"];
+	return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+export const invalid = (...errors: FieldError[]): DomainError =>
+	new DomainError("VALIDATION_ERROR", "The request has fields that are not valid", { errors });
+
+/** Decides whose address a request has: `X-Forwarded-For` is read from its end, as far as the proxies are ours. */
+export function createAddressReader(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
+	const trusted = new BlockList();
+	for (const proxy of trustedProxies) {
+		const [host = "", bits] = proxy.split("/");
+		const family = isIP(host) === 6 ? "ipv6" : "ipv4";
+		if (bits === undefined) trusted.addAddress(host, family);
+		else trusted.addSubnet(host, Number(bits), family);
+	}
+	const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+	return request => {
+		const peer = plainAddress(request.socket.remoteAddress ?? "");
+		if (trustedProxies.length === 0 || !isTrusted(peer)) return peer;
+		const header = request.headers["x-forwarded-for"];
+		const hops = (Array.isArray(header) ? header.join(",") : (header ?? ""))
+			.split(",")
+			.map(hop => plainAddress(hop.trim()));
+		let client = peer;
+		for (const hop of hops.reverse()) {
+			if (isIP(hop) === 0) break;
+			client = hop;
+			if (!isTrusted(hop)) break;
+		}
+		return client;
+	};
+}
+
+/** An IPv4 address that came through an IPv6 socket is still that IPv4 address. */
+const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address);
+
+/** What the limiter counts by: whoever has an IPv6 network has 2^64 addresses of it. */
+export function networkOf(address: string): string {
+	if (isIP(address) !== 6) return address;
+	const [head = "", tail] = address.split("::");
+	const groups = head.split(":").filter(Boolean);
+	const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").filter(Boolean).length;
+	return [...groups, ...Array<string>(missing).fill("0")]
+		.slice(0, 4)
+		.map(group => group.replace(/^0+(?=.)/, ""))
+		.join(":");
+}
+
+/** What headers say that actions want to know. */
+export function metaOf(request: IncomingMessage, route: Route): AppMeta {
+	const { headers } = request;
+	const meta: AppMeta = {};
+	const key = headers["idempotency-key"];
+	if (key !== undefined && route.takesKey) {
+		if (typeof key !== "string" || !VISIBLE.test(key))
+			throw new DomainError("BAD_REQUEST", "Idempotency-Key must be 1 to 255 visible ASCII characters");
+		meta.idempotencyKey = key;
+	}
+	const ifMatch = headers["if-match"];
+	if (ifMatch !== undefined && ifMatch !== "*" && route.method !== "GET") meta.ifMatch = versionOf(ifMatch);
+	const orderToken = headers["x-order-token"];
+	if (typeof orderToken === "string" && VISIBLE.test(orderToken)) meta.orderToken = orderToken;
+	return meta;
+}
+
+function versionOf(ifMatch: string): number {
+	const version = VERSION.exec(ifMatch)?.[1];
+	if (version !== undefined) return Number(version);
+	if (ENTITY_TAG.test(ifMatch)) throw new DomainError("VERSION_MISMATCH", "The resource has no such version");
+	throw new DomainError("BAD_REQUEST", 'If-Match must be one entity tag such as "3", or *');
+}
+
+/** The params of path and query; the path wins. Bodies are read elsewhere and never mixed with a query. */
+export function urlParams({ route, values }: Match, query: string): Record<string, unknown> {
+	const params = query === "" ? {} : queryParams(route, query);
+	route.names.forEach((name, i) => {
+		params[name] = coerce(route, name, decoded(values[i] ?? ""));
+	});
+	return params;
+}
+
+function queryParams(route: Route, query: string): Record<string, unknown> {
+	const params: Record<string, unknown> = {};
+	for (const [name, value] of new URLSearchParams(query)) {
+		const problem = queryProblem(route, params, name);
+		if (problem) throw invalid({ field: name.slice(0, 100), ...problem });
+		params[name] = coerce(route, name, value);
+	}
+	return params;
+}
+
+function queryProblem(route: Route, params: object, name: string): Omit<FieldError, "field"> | undefined {
+	if (Object.hasOwn(params, name)) return { code: "repeated", message: "is given more than once" };
+	if (name.includes("[") || route.names.includes(name) || name === "__proto__")
+		return { code: "unknown", message: "is not a known parameter" };
+	if (route.body === "json" || route.body === "raw") return { code: "unknown", message: "belongs into the body" };
+	return undefined;
+}
+
+function decoded(text: string): string {
+	if (!text.includes("%")) return text;
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		throw new DomainError("BAD_REQUEST", "The path is not validly percent-encoded");
+	}
+}

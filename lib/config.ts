@@ -149,6 +149,7 @@ export function loadConfig(env: Env): Config {
 		clockShiftMs: read.integer("CLOCK_SHIFT_MS", 0, -86_400_000, 86_400_000),
 		reservationTtlMs: read.integer("RESERVATION_TTL_MS", 900_000, 100, 900_000),
 	};
+	checkTopology(read, config);
 	for (const name of NOT_YET)
 		if (read.text(name)) read.mistakes.push(`${name} is set, but this version has no such engine: unset it`);
 	for (const name of Object.keys(env)) {
@@ -192,6 +193,18 @@ function checkProduction(read: Reader, config: Config): void {
 	for (const name of ["NATS_URL", "MONGODB_URI", "REDIS_URL", "SMTP_URL"]) {
 		if (!read.text(name))
 			read.mistakes.push(`${name} is needed in production (or ALLOW_EMBEDDED=1 to accept the embedded engine)`);
+	}
+}
+
+/** A node that runs a part of the shop needs what the other parts use too. */
+function checkTopology(read: Reader, config: Config): void {
+	if (config.natsUrl && !config.mongodbUri) {
+		read.mistakes.push(
+			"MONGODB_URI is needed beside NATS_URL: the nodes of a cluster share a database (`npm run cluster` starts one)",
+		);
+	}
+	if (config.natsUrl && !config.secret) {
+		read.mistakes.push("STOA_SECRET is needed beside NATS_URL: the nodes of a cluster share one");
 	}
 }
 

@@ -1,0 +1,56 @@
+import { ConfigError, loadConfig } from "./lib/config.ts";
+import { createLogger } from "./lib/logger.ts";
+import { type StoaNode, startNode } from "./node.ts";
+import { banner } from "./scripts/banner.ts";
+
+/** Starts one node: the whole shop, or the services that SERVICES names. */
+
+const STOP_DEADLINE_MS = 25_000;
+
+const startedAt = performance.now();
+const config = readConfig();
+const log = createLogger(config.logLevel);
+let node: StoaNode | undefined;
+let stopping: Promise<void> | undefined;
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+	process.on(signal, () => {
+		if (stopping) process.exit(1);
+		void stop(0);
+	});
+}
+// A node that a launcher started does not outlive it.
+process.on("disconnect", () => void stop(0));
+process.on("unhandledRejection", error => fatal(error, "A rejection was not handled"));
+
+try {
+	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
+	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
+	if (process.stdout.isTTY || !process.send) console.log(banner(node, performance.now() - startedAt));
+} catch (error) {
+	fatal(error, "Stoa could not start");
+}
+
+function readConfig() {
+	try {
+		return loadConfig(process.env);
+	} catch (error) {
+		if (!(error instanceof ConfigError)) throw error;
+		console.error(error.message);
+		process.exit(1);
+	}
+}
+
+function fatal(error: unknown, what: string): void {
+	log.fatal({ err: error }, what);
+	void stop(1);
+}
+
+function stop(code: number): Promise<void> {
+	stopping ??= (async () => {
+		setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+		await node?.stop().catch(error => log.error({ err: error }, "The node did not stop cleanly"));
+		process.exit(code);
+	})();
+	return stopping;
+}

@@ -1,6 +1,4 @@
-import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker, type ServiceSchema } from "moleculer";
@@ -12,6 +10,7 @@ import { createFailpoints } from "./lib/failpoints.ts";
 import { createHealth } from "./lib/health.ts";
 import { startOpsServer } from "./lib/ops-server.ts";
 import type { Runtime } from "./lib/runtime.ts";
+import { generatedSecret } from "./lib/secret.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { createNatsGuard } from "./middlewares/nats-guard.ts";
 import { brokerOptions } from "./moleculer.config.ts";
@@ -123,18 +122,6 @@ async function startEngines(
 		await engine.start();
 	}
 	return runtime;
-}
-
-/** Outside production a shop makes its own secret on the first start, readable by its owner only. */
-async function generatedSecret(dataDir: string): Promise<string> {
-	const file = join(dataDir, "secret");
-	await mkdir(dataDir, { recursive: true, mode: 0o700 });
-	await writeFile(file, randomBytes(48).toString("base64url"), { flag: "wx", mode: 0o600 }).catch(
-		(error: NodeJS.ErrnoException) => {
-			if (error.code !== "EEXIST") throw error;
-		},
-	);
-	return (await readFile(file, "utf8")).trim();
 }
 
 function fileOf(service: string): string {

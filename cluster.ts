@@ -1,0 +1,70 @@
+import { parseArgs } from "node:util";
+import { DEFAULT_GROUPS, type Group, startCluster } from "./cluster/launcher.ts";
+import { ConfigError, loadConfig } from "./lib/config.ts";
+
+/** `npm run cluster [-- --gateways 2 --orders 2]`: the whole shop as processes that find each other over NATS. */
+
+const { values } = parseArgs({
+	options: {
+		gateways: { type: "string", default: "1" },
+		orders: { type: "string", default: "1" },
+		help: { type: "boolean", short: "h", default: false },
+	},
+});
+if (values.help) {
+	console.log(
+		"npm run cluster [-- --gateways N --orders N]   settings as for npm start; NATS_URL, REDIS_URL, MONGODB_URI name servers that run already",
+	);
+	process.exit(0);
+}
+
+const copies = (group: Group, count: number): Group[] =>
+	count === 1 ? [group] : Array.from({ length: count }, (_, i) => ({ ...group, name: `${group.name}-${i + 1}` }));
+
+const counts: Record<string, number> = { gateway: Number(values.gateways), orders: Number(values.orders) };
+for (const [name, count] of Object.entries(counts)) {
+	if (!Number.isInteger(count) || count < 1 || count > 16) {
+		console.error(`--${name === "gateway" ? "gateways" : name} must be a whole number from 1 to 16`);
+		process.exit(1);
+	}
+}
+
+try {
+	const given = ["NATS_URL", "REDIS_URL", "MONGODB_URI", "PUBLIC_URL", "STOA_SECRET"].flatMap(name => {
+		const value = process.env[name];
+		return value ? [[name, value]] : [];
+	});
+	// The children are told all that matters; here only the mistakes are looked for, before anything starts.
+	const config = loadConfig({ ...process.env, NATS_URL: undefined });
+	const cluster = await startCluster({
+		dataDir: config.dataDir,
+		port: config.port,
+		groups: DEFAULT_GROUPS.flatMap(group => copies(group, counts[group.name] ?? 1)),
+		env: Object.fromEntries(given),
+		onEvent: message => console.log(`${new Date().toISOString().slice(11, 19)} ${message}`),
+	});
+	let isStopping = false;
+	for (const signal of ["SIGINT", "SIGTERM"] as const) {
+		process.on(signal, () => {
+			if (isStopping) process.exit(1);
+			isStopping = true;
+			console.log("Stopping …");
+			void cluster.stop().then(() => process.exit(0));
+		});
+	}
+	console.log("\nStoa runs as a cluster\n");
+	console.table([
+		...cluster.servers.map(({ name, pid, url }) => ({ process: name, pid, runs: url })),
+		...cluster.processes.map(({ name, pid, services }) => ({ process: name, pid, runs: services.join(", ") })),
+	]);
+	if (!cluster.redisUrl)
+		console.log("  No Redis: rate limits count per process, jobs run in the process that got them");
+	console.log(`  API          ${cluster.urls.map(url => `${url}/api/v1`).join("  ")}`);
+	console.log(`  Reference    ${cluster.urls[0]}/docs`);
+	console.log(`  Logs         ${config.dataDir}/logs`);
+	console.log("  Console      npm run console");
+	console.log("  Stop with Ctrl-C\n");
+} catch (error) {
+	console.error(error instanceof ConfigError || error instanceof Error ? error.message : error);
+	process.exit(1);
+}

@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { connect } from "node:net";
+import { delimiter, join } from "node:path";
+import { freePort } from "./ports.ts";
+
+const READY_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 10_000;
+const MONGOD = join(import.meta.dirname, "..", "embedded-mongod", "src", "main.ts");
+
+/** A server of this machine that a cluster, or a test, started. */
+export interface LocalServer {
+	name: string;
+	url: string;
+	port: number;
+	readonly pid: number;
+	/** Starts it again on its port and its files, after it was killed. */
+	start(): Promise<void>;
+	stop(): Promise<void>;
+	kill(signal: NodeJS.Signals): void;
+}
+
+/** The full path of a program, or undefined when it is not on the PATH. */
+export function findOnPath(program: string): string | undefined {
+	const folders = (process.env["PATH"] ?? "").split(delimiter);
+	return folders.map(folder => join(folder, program)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+	try {
+		accessSync(path, constants.X_OK);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+interface Plan {
+	name: string;
+	url(port: number): string;
+	program: string;
+	args(port: number): string[];
+	dir: string;
+	port?: number;
+}
+
+/** NATS with JetStream, its streams below `dir`. Undefined when there is no nats-server on the PATH. */
+export async function startNats(dir: string, port?: number): Promise<LocalServer | undefined> {
+	const program = findOnPath("nats-server");
+	if (!program) return undefined;
+	const args = (p: number) => ["-a", "127.0.0.1", "-p", String(p), "-js", "-sd", join(dir, "streams")];
+	return startServer({
+		name: "nats-server",
+		program,
+		dir,
+		args,
+		url: p => `nats://127.0.0.1:${p}`,
+		...(port ? { port } : {}),
+	});
+}
+
+/** Redis without files: what it holds may be lost. Undefined when there is no redis-server on the PATH. */
+export async function startRedis(dir: string, port?: number): Promise<LocalServer | undefined> {
+	const program = findOnPath("redis-server");
+	if (!program) return undefined;
+	const args = (p: number) => [
+		"--bind",
+		"127.0.0.1",
+		"--port",
+		String(p),
+		"--save",
+		"",
+		"--appendonly",
+		"no",
+		"--dir",
+		dir,
+	];
+	return startServer({
+		name: "redis-server",
+		program,
+		dir,
+		args,
+		url: p => `redis://127.0.0.1:${p}`,
+		...(port ? { port } : {}),
+	});
+}
+
+/** The embedded database as a process of its own. */
+export function startMongod(dir: string, params: readonly string[] = []): Promise<LocalServer> {
+	const flags = params.flatMap(param => ["--setParameter", param]);
+	const args = (p: number) => [MONGOD, "--port", String(p), "--dbpath", dir, ...flags];
+	return startServer({ name: "mongod", program: process.execPath, dir, args, url: p => `mongodb://127.0.0.1:${p}` });
+}
+
+async function startServer(plan: Plan): Promise<LocalServer> {
+	mkdirSync(plan.dir, { recursive: true, mode: 0o700 });
+	const port = plan.port ?? (await freePort());
+	let child: ChildProcess | undefined;
+	const start = async () => {
+		child = launch(plan, port);
+		await listening(plan.name, child, port);
+	};
+	const stop = () => (child ? ended(child, "SIGTERM") : Promise.resolve());
+	await start();
+	return {
+		name: plan.name,
+		url: plan.url(port),
+		port,
+		get pid() {
+			return child?.pid ?? 0;
+		},
+		start,
+		stop,
+		kill: signal => void child?.kill(signal),
+	};
+}
+
+function launch({ name, program, args, dir }: Plan, port: number): ChildProcess {
+	const log = openSync(join(dir, `${name}.log`), "a", 0o600);
+	const env: NodeJS.ProcessEnv = { ...process.env };
+	// Jest's options are not for the servers it starts.
+	delete env["NODE_OPTIONS"];
+	// A group of its own: Ctrl-C is for the launcher, which stops things in order.
+	const child = spawn(program, args(port), { stdio: ["ignore", log, log], detached: true, env });
+	closeSync(log);
+	return child;
+}
+
+/** Waits until something accepts connections there, or the child ends. */
+async function listening(name: string, child: ChildProcess, port: number): Promise<void> {
+	const deadline = Date.now() + READY_TIMEOUT_MS;
+	while (Date.now() < deadline) {
+		if (child.exitCode !== null || child.signalCode !== null)
+			throw new Error(`${name} ended at once with code ${child.exitCode}; see its log`);
+		if (await accepts(port)) return;
+		await new Promise(resolve => setTimeout(resolve, 20));
+	}
+	child.kill("SIGKILL");
+	throw new Error(`${name} did not listen within ${READY_TIMEOUT_MS} ms; see its log`);
+}
+
+const accepts = (port: number): Promise<boolean> =>
+	new Promise(resolve => {
+		const socket = connect({ host: "127.0.0.1", port });
+		socket.once("connect", () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.once("error", () => resolve(false));
+	});
+
+/** Asks a child to end, and ends it when it does not. */
+export async function ended(child: ChildProcess, signal: NodeJS.Signals, timeoutMs = STOP_TIMEOUT_MS): Promise<void> {
+	if (child.exitCode !== null || child.signalCode !== null) return;
+	const exit = new Promise<void>(resolve => child.once("exit", () => resolve()));
+	child.kill(signal);
+	const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+	await exit;
+	clearTimeout(timer);
+}

@@ -89,7 +89,7 @@ export class ProductsRepository {
 		try {
 			const { modifiedCount } = await this.#products.updateOne(
 				{ _id: id, version, status: { $ne: "deleted" }, ...hasOutboxRoom },
-				{ $set: { ...next, updatedAt: now }, $inc: { version: 1 }, $push: { outbox: event } },
+				{ ...replacement(next, now), $push: { outbox: event } },
 			);
 			return modifiedCount === 1;
 		} catch (error) {
@@ -126,7 +126,7 @@ export class ProductsRepository {
 		const found = this.#products.find({ path: slug }, { categories: 1, path: 1 }).lean().cursor({ batchSize: 200 });
 		for await (const product of found as AsyncIterable<Pick<ProductDocument, "_id" | "categories" | "path">>) {
 			const path = pathOf(product.categories);
-			if (path.join() === product.path.join()) continue;
+			if (path.join() === product.path?.join()) continue;
 			await this.#products.updateOne(
 				{ _id: product._id, categories: product.categories },
 				{ $set: { path }, $inc: { version: 1 } },
@@ -158,6 +158,13 @@ export async function mustFind(found: Promise<LiveProduct | null>): Promise<Live
 	if (!product) throw notFound("The product");
 	return product;
 }
+
+/** The update that makes a product what it is to be. A path it no longer has must go: `$set` alone would keep it. */
+export const replacement = (next: ProductState & Derived, now: Date) => ({
+	$set: { ...next, updatedAt: now },
+	$inc: { version: 1 },
+	...(next.path === undefined ? { $unset: { path: 1 as const } } : {}),
+});
 
 /** Which of the two unique indexes refused. */
 function conflictOf(error: unknown, slug: string): DomainError {

@@ -40,8 +40,8 @@ export interface Derived {
 	minPrice: number;
 	isInStock: boolean;
 	terms: string[];
-	/** The assigned categories and all above them. */
-	path: string[];
+	/** The assigned categories and all above them; absent without any. */
+	path?: string[];
 }
 
 /** Only what a shopkeeper says: the rest is derived, or not theirs to change. */
@@ -63,12 +63,13 @@ export const stateOf = (state: ProductState): ProductState => ({
 /** @param pathOf a category and all above it */
 export function derive(state: ProductState, pathOf: (slug: string) => readonly string[]): Derived {
 	const { title, brand, mpn, variants, categories } = state;
+	const path = [...new Set(categories.flatMap(pathOf))];
 	return {
 		titleKey: titleKey(title),
 		minPrice: Math.min(...variants.map(({ price }) => price.amount)),
 		isInStock: variants.some(({ available }) => available !== "out_of_stock"),
 		terms: termsOf(title, brand, mpn, ...variants.map(({ sku }) => sku)),
-		path: [...new Set(categories.flatMap(pathOf))],
+		...(path.length > 0 ? { path } : {}),
 	};
 }
 

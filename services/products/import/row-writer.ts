@@ -6,6 +6,7 @@ import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import { type ImportRow, productFromRow, type RowError, updatedByRow } from "../domain/import-row.ts";
 import { derive, type ProductState, type StoredVariant, stateOf } from "../domain/product.ts";
 import type { ProductDocument } from "../products.model.ts";
+import { replacement } from "../products.repository.ts";
 
 const MAX_TRIES = 5;
 
@@ -145,7 +146,7 @@ function updated(item: NumberedRow, product: Existing, { pathOf, now }: WriteCon
 	const before = stateOf(product);
 	const after = updatedByRow(before, item.row);
 	if (canonical(before) === canonical(after)) return undefined;
-	const update = { $set: { ...after, ...derive(after, pathOf), updatedAt: now }, $inc: { version: 1 } };
+	const update = replacement({ ...after, ...derive(after, pathOf) }, now);
 	const filter = { _id: product._id, version: product.version };
 	return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };
 }

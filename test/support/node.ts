@@ -15,6 +15,8 @@ export const testEnv = (dataDir: string): Record<string, string> => ({
 	OPS_PORT: "0",
 	MAILBOX_PORT: "0",
 	LOG_LEVEL: "silent",
+	// The same for all: nodes that share a database (`MONGODB_URI`) share what is sealed in it.
+	STOA_SECRET: "the secret of every node that a test starts",
 	RATE_LIMIT: "0",
 	AUTH_RATE_LIMIT: "0",
 	DEMO_DATA: "0",

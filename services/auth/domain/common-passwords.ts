@@ -184,8 +184,10 @@ function repetitionAt(text: string, from: number): number {
 	return size >= MIN_RUN ? size : 0;
 }
 
-const fillerAt = (text: string, from: number): number =>
-	/^\P{L}+/u.exec(text.slice(from, from + MAX_FILLER))?.[0].length ?? 0;
+function fillerAt(text: string, from: number): number {
+	const { length } = /^[ -@[-`{-~]*/.exec(text.slice(from))?.[0] ?? "";
+	return length <= MAX_FILLER ? length : 0;
+}
 
 /** The lengths of the common words that stand here, also with lookalikes such as `p4ssw0rd`. */
 function wordsAt(text: string, from: number): number[] {

@@ -1,0 +1,83 @@
+import { isSame, seal, tag, unseal } from "../../lib/crypto.ts";
+import type { Account } from "../../services/auth/domain/ports.ts";
+import { createSecrets } from "../../services/auth/secrets.ts";
+
+const SECRET = "one secret of a node, long enough to be one";
+const OTHER = "another secret of a node, just as long as it";
+
+describe("Sealed texts", () => {
+	const sealed = seal(SECRET, "keys", "key_1", "the text");
+
+	it("open with the same secret, purpose and context", () =>
+		expect(unseal(SECRET, "keys", "key_1", sealed)).toBe("the text"));
+
+	it("never look the same twice", () => expect(seal(SECRET, "keys", "key_1", "the text")).not.toBe(sealed));
+
+	it.each([
+		["another secret", OTHER, "keys", "key_1"],
+		["another purpose", SECRET, "mails", "key_1"],
+		["another document", SECRET, "keys", "key_2"],
+	])("do not open with %s", (_, secret, purpose, context) =>
+		expect(() => unseal(secret, purpose, context, sealed)).toThrow());
+
+	it("do not open when a single bit was changed or the end is missing", () => {
+		const bytes = Buffer.from(sealed.slice(3), "base64url");
+		for (const position of [0, 13, bytes.length - 1]) {
+			const changed = Buffer.from(bytes);
+			changed[position] = (changed[position] ?? 0) ^ 1;
+			expect(() => unseal(SECRET, "keys", "key_1", `v1.${changed.toString("base64url")}`)).toThrow();
+		}
+		expect(() => unseal(SECRET, "keys", "key_1", sealed.slice(0, 10))).toThrow();
+		expect(() => unseal(SECRET, "keys", "key_1", `v2${sealed.slice(2)}`)).toThrow();
+	});
+
+	it("have a tag per purpose", () => {
+		expect(tag(SECRET, "a", "x")).toHaveLength(43);
+		expect(tag(SECRET, "a", "x")).toBe(tag(SECRET, "a", "x"));
+		expect(new Set([tag(SECRET, "a", "x"), tag(SECRET, "b", "x"), tag(OTHER, "a", "x")]).size).toBe(3);
+		expect([isSame("abc", "abc"), isSame("abc", "abd"), isSame("abc", "ab")]).toEqual([true, false, false]);
+	});
+});
+
+describe("Refresh tokens", () => {
+	const secrets = createSecrets(SECRET);
+	const claims = { id: "ses_01ABCDEFGHJKMNPQRSTVWXYZ01", rotation: 7, family: secrets.nonce() };
+	const token = secrets.refreshToken(claims);
+
+	it("say which session, which rotation and which family they are of", () =>
+		expect(secrets.readRefreshToken(token)).toEqual(claims));
+
+	it("cannot be made up or changed", () => {
+		const [id = "", rotation = "", family = "", mac = ""] = token.split(".");
+		const forged = [
+			[id, "8", family, mac],
+			[id, "07", family, mac],
+			[id.replace("01", "02"), rotation, family, mac],
+			[id, rotation, secrets.nonce(), mac],
+			[id, rotation, family, mac.replace(/.$/, last => (last === "A" ? "B" : "A"))],
+			[id, rotation, family],
+		];
+		for (const parts of forged) expect(secrets.readRefreshToken(parts.join("."))).toBeUndefined();
+		expect(createSecrets(OTHER).readRefreshToken(token)).toBeUndefined();
+		expect(secrets.readRefreshToken("")).toBeUndefined();
+	});
+});
+
+describe("Verification tokens", () => {
+	const secrets = createSecrets(SECRET);
+	const account = { id: "usr_1", verification: { nonce: "n1", expiresAt: new Date() } } as Account;
+
+	it("are the same for every repeat of one registration, and others for the next", () => {
+		const token = secrets.verificationToken(account) ?? "";
+		expect(token).toBe(secrets.verificationToken(account));
+		expect(token).toMatch(/^[\w.~-]+$/);
+		expect(secrets.accountOf(token)).toBe("usr_1");
+		const next = { ...account, verification: { nonce: "n2", expiresAt: new Date() } };
+		expect(secrets.verificationToken(next)).not.toBe(token);
+	});
+
+	it("do not exist for an account that has nothing to verify", () => {
+		const { verification: _, ...verified } = account;
+		expect(secrets.verificationToken(verified)).toBeUndefined();
+	});
+});

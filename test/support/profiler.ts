@@ -31,7 +31,12 @@ export async function startProfiler(mongodbUri: string): Promise<Profiler> {
 	const since = new Map<string, Date>();
 	const offences = new Set<string>();
 	const counts = new Map<string, number>();
-	for (const service of SERVICES) await client.db(service).command({ profile: 2, slowms: 0 });
+	try {
+		for (const service of SERVICES) await client.db(service).command({ profile: 2, slowms: 0 });
+	} catch (error) {
+		await client.close();
+		throw error;
+	}
 
 	const collect = async () => {
 		for (const service of SERVICES) {

@@ -16,7 +16,7 @@ import { openStream, readJson, readRaw } from "./http/body.ts";
 import { fail, logWhenDone, type WebRequest } from "./http/exchange.ts";
 import { allowOrigin, answerOptions, securityHeaders } from "./http/headers.ts";
 import { countRequest } from "./http/limiter.ts";
-import { HttpError } from "./http/problem.ts";
+import { httpError } from "./http/problem.ts";
 import { RegistryView } from "./http/registry.ts";
 import { createAddressReader, metaOf, requestIdOf, urlParams } from "./http/request.ts";
 import { refusal } from "./http/route.ts";
@@ -180,7 +180,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const match = this.learned.table.match(method, path);
 			if ("route" in match) return { alias: { route: webRouteOf(this), match } };
 			if (match.allowed.length > 0)
-				throw new HttpError("METHOD_NOT_ALLOWED", `${path.length > 100 ? "This path" : path} knows other methods`, {
+				throw httpError("METHOD_NOT_ALLOWED", `${path.length > 100 ? "This path" : path} knows other methods`, {
 					Allow: ["OPTIONS", ...match.allowed].join(", "),
 				});
 			return null;

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Principal } from "../../../lib/permissions.ts";
 import type { CacheStore } from "../../../ports/cache/port.ts";
-import { HttpError } from "./problem.ts";
+import { httpError } from "./problem.ts";
 import { networkOf } from "./request.ts";
 import type { Route } from "./route.ts";
 
@@ -30,5 +30,5 @@ export async function countRequest(
 	response.setHeader("RateLimit-Limit", limit);
 	response.setHeader("RateLimit-Remaining", Math.max(0, limit - count));
 	response.setHeader("RateLimit-Reset", reset);
-	if (count > limit) throw new HttpError("RATE_LIMITED", "Too many requests in this minute", { "Retry-After": reset });
+	if (count > limit) throw httpError("RATE_LIMITED", "Too many requests in this minute", { "Retry-After": reset });
 }

@@ -17,15 +17,15 @@ export interface ProblemAnswer {
 	headers: Record<string, string>;
 }
 
-/** An error of the gateway itself that needs a header beside it. */
-export class HttpError extends DomainError {
-	readonly headers: Readonly<Record<string, string>>;
-
-	constructor(type: ErrorType, message: string, headers: Record<string, string> = {}, data: ErrorData = {}) {
-		super(type, message, data);
-		this.headers = headers;
-	}
+interface HttpErrorData extends ErrorData {
+	headers?: Readonly<Record<string, string>>;
 }
+
+/** An error of the gateway itself with headers beside it, in its data: of an error that passed Moleculer only that is left. */
+export const httpError = (type: ErrorType, message: string, headers: Record<string, string>): DomainError => {
+	const data: HttpErrorData = { headers };
+	return new DomainError(type, message, data);
+};
 
 /** What Moleculer throws, in the words of the contract: all of it means 'not now'. */
 const PASSING: Readonly<Record<string, ErrorType>> = {
@@ -75,11 +75,11 @@ export function toProblem(error: unknown, requestId: string): ProblemAnswer {
 		problem.errors = data.errors.map(({ field, code, message }) => ({ field, code, message }));
 	}
 	for (const [name, value] of Object.entries(data.details ?? {})) if (!RESERVED.has(name)) problem[name] = value;
-	return { problem, headers: headersOf(error, code, data) };
+	return { problem, headers: headersOf(code, data) };
 }
 
-function headersOf(error: unknown, code: ErrorType, data: ErrorData): Record<string, string> {
-	const headers: Record<string, string> = error instanceof HttpError ? { ...error.headers } : {};
+function headersOf(code: ErrorType, data: ErrorData): Record<string, string> {
+	const headers: Record<string, string> = { ...(data as HttpErrorData).headers };
 	if (code === "UNAUTHENTICATED") headers["WWW-Authenticate"] = 'Bearer realm="stoa"';
 	const isPassing = code === "SERVICE_UNAVAILABLE" || code === "RATE_LIMITED" || data.retryAfterSeconds !== undefined;
 	if (isPassing) headers["Retry-After"] ??= String(data.retryAfterSeconds ?? DEFAULT_RETRY_AFTER);

@@ -192,8 +192,13 @@ describe("Accounts", () => {
 		it("end it by signing out, as often as they like, and only that one", async () => {
 			const { email, tokens } = await verified();
 			const other = await login(email);
+			const hints: unknown[] = [];
+			const events = { "session.revoked": (ctx: { params: unknown }) => void hints.push(ctx.params) };
+			node.broker.createService({ name: "listener", events });
 			await node.broker.call("auth.logout", { refreshToken: tokens.refreshToken });
 			await node.broker.call("auth.logout", { refreshToken: tokens.refreshToken });
+			await until("the hint to the gateways", () => hints.length > 0);
+			expect(hints).toEqual([{ sessionIds: [claimsOf(tokens.accessToken).sid] }]);
 			await node.broker.call("auth.logout", { refreshToken: "not a token at all" });
 			expect(await thrown(refresh(tokens.refreshToken))).toBe("UNAUTHENTICATED");
 			const { sessionIds } = await node.broker.call("auth.revokedSessions");

@@ -6,6 +6,7 @@ import { banner } from "./scripts/banner.ts";
 /** Starts one node: the whole shop, or the services that SERVICES names. */
 
 const STOP_DEADLINE_MS = 25_000;
+const MEET_TIMEOUT_MS = 20_000;
 
 const startedAt = performance.now();
 const config = readConfig();
@@ -25,10 +26,17 @@ process.on("unhandledRejection", error => fatal(error, "A rejection was not hand
 
 try {
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
+	process.on("message", message => void meet(message as { waitFor: string[] }));
 	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
 	if (process.stdout.isTTY || !process.send) console.log(banner(node, performance.now() - startedAt));
 } catch (error) {
 	fatal(error, "Stoa could not start");
+}
+
+/** For a launcher: tells when this node knows the other services of the cluster. */
+async function meet({ waitFor }: { waitFor: string[] }): Promise<void> {
+	await node?.broker.waitForServices(waitFor, MEET_TIMEOUT_MS, 50);
+	process.send?.({ met: waitFor });
 }
 
 function readConfig() {

@@ -87,6 +87,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 		const urls = await startServers(dataDir, options.env ?? {}, servers, reaper);
 		nodes.push(...(await createNodes(options, dataDir, urls)));
 		await Promise.all(nodes.map(node => node.start()));
+		await Promise.all(nodes.map(node => node.meet(nodes.flatMap(({ services }) => services))));
 		const cluster: Cluster = {
 			...urls,
 			urls: nodes.flatMap(node => (node.url ? [node.url] : [])),
@@ -178,6 +179,7 @@ class Node implements ClusterProcess {
 	readonly #logFile: string;
 	#child: ChildProcess | undefined;
 	#extra: Readonly<Record<string, string>> = {};
+	#met: readonly string[] = [];
 	#isStopping = false;
 	#crashes = 0;
 
@@ -231,6 +233,16 @@ class Node implements ClusterProcess {
 		});
 	}
 
+	/** Resolves when this process knows these services, wherever they run. */
+	async meet(services: readonly string[]): Promise<void> {
+		const child = this.#child;
+		if (!child?.connected) return;
+		this.#met = services;
+		const met = new Promise<void>(done => child.once("message", () => done()));
+		child.send({ waitFor: services });
+		await Promise.race([met, this.exited()]);
+	}
+
 	kill(signal: NodeJS.Signals): void {
 		this.#child?.kill(signal);
 	}
@@ -247,6 +259,7 @@ class Node implements ClusterProcess {
 		if (this.#child) await ended(this.#child, "SIGTERM", STOP_TIMEOUT_MS);
 		this.#isStopping = false;
 		await this.start();
+		await this.meet(this.#met);
 	}
 
 	async stop(): Promise<void> {

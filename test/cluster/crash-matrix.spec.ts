@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Cluster, type ClusterProcess, startCluster } from "../../cluster/launcher.ts";
+import type { Cluster, ClusterProcess } from "../../cluster/launcher.ts";
 import { checkInvariants } from "../../invariants/index.ts";
 import { FAILPOINTS } from "../../lib/failpoints.ts";
 import { type Answer, Client, type Json } from "../support/client.ts";
-import { ADMIN, adminToken, cartWith, checkoutBody, checkoutUntilFinal, eur, stockProduct } from "../support/shop.ts";
+import { startTestCluster } from "../support/cluster.ts";
+import { adminToken, cartWith, checkoutBody, checkoutUntilFinal, eur, stockProduct } from "../support/shop.ts";
 import { until } from "../support/until.ts";
 
 /**
@@ -109,23 +107,16 @@ const SCENARIOS: Record<string, Scenario> = { place, decline, cancel, refund };
 
 describe("kill -9 of the orders process at every step of its sagas", () => {
 	let cluster: Cluster;
-	let dataDir: string;
 	let orders: ClusterProcess;
 	let client: Client;
 	let admin: string;
 
 	beforeAll(async () => {
-		dataDir = await mkdtemp(join(tmpdir(), "stoa-crash-"));
-		cluster = await startCluster({
-			dataDir,
-			restart: false,
-			groups: [
-				{ name: "shop", services: ["api", "products", "carts", "auth", "users", "inventory"] },
-				{ name: "orders", services: ["orders"] },
-				{ name: "money", services: ["payments", "test-payments", "notifications"] },
-			],
-			env: { STOA_ADMIN_EMAIL: ADMIN.email, STOA_ADMIN_PASSWORD: ADMIN.password },
-		});
+		cluster = await startTestCluster([
+			{ name: "shop", services: ["api", "products", "carts", "auth", "users", "inventory"] },
+			{ name: "orders", services: ["orders"] },
+			{ name: "money", services: ["payments", "test-payments", "notifications"] },
+		]);
 		orders = cluster.process("orders");
 		client = new Client(cluster.urls[0] ?? "");
 		admin = await adminToken(client);
@@ -134,7 +125,6 @@ describe("kill -9 of the orders process at every step of its sagas", () => {
 
 	afterAll(async () => {
 		await cluster?.stop();
-		await rm(dataDir, { recursive: true, force: true });
 	}, 60_000);
 
 	const names = FAILPOINTS.filter(name => name.startsWith("orders."));

@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Cluster, startCluster } from "../../cluster/launcher.ts";
+import type { Cluster } from "../../cluster/launcher.ts";
 import { checkInvariants } from "../../invariants/index.ts";
 import { Client } from "../support/client.ts";
-import { ADMIN, adminToken, cartWith, checkoutBody, stockProduct } from "../support/shop.ts";
+import { startTestCluster } from "../support/cluster.ts";
+import { adminToken, cartWith, checkoutBody, stockProduct } from "../support/shop.ts";
 import { until } from "../support/until.ts";
 
 const BUYERS = 200;
@@ -12,28 +10,21 @@ const UNITS = 20;
 
 describe("A flash sale over two gateways and two order services", () => {
 	let cluster: Cluster;
-	let dataDir: string;
 
 	beforeAll(async () => {
-		dataDir = await mkdtemp(join(tmpdir(), "stoa-flash-"));
-		cluster = await startCluster({
-			dataDir,
-			groups: [
-				{ name: "gateway-1", services: ["api", "products", "carts"] },
-				{ name: "gateway-2", services: ["api", "products", "carts"] },
-				{ name: "orders-1", services: ["orders"] },
-				{ name: "orders-2", services: ["orders"] },
-				{ name: "stock", services: ["inventory", "auth", "users"] },
-				{ name: "payments", services: ["payments", "test-payments"] },
-				{ name: "mail", services: ["notifications"] },
-			],
-			env: { STOA_ADMIN_EMAIL: ADMIN.email, STOA_ADMIN_PASSWORD: ADMIN.password },
-		});
+		cluster = await startTestCluster([
+			{ name: "gateway-1", services: ["api", "products", "carts"] },
+			{ name: "gateway-2", services: ["api", "products", "carts"] },
+			{ name: "orders-1", services: ["orders"] },
+			{ name: "orders-2", services: ["orders"] },
+			{ name: "stock", services: ["inventory", "auth", "users"] },
+			{ name: "payments", services: ["payments", "test-payments"] },
+			{ name: "mail", services: ["notifications"] },
+		]);
 	}, 90_000);
 
 	afterAll(async () => {
 		await cluster?.stop();
-		await rm(dataDir, { recursive: true, force: true });
 	}, 60_000);
 
 	it(`When ${BUYERS} buyers want the last ${UNITS}, exactly ${UNITS} paid orders exist and nobody else is charged`, async () => {

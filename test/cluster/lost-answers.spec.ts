@@ -1,32 +1,23 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Cluster, startCluster } from "../../cluster/launcher.ts";
+import type { Cluster } from "../../cluster/launcher.ts";
 import { checkInvariants } from "../../invariants/index.ts";
 import { Client } from "../support/client.ts";
-import { ADMIN, adminToken, cartWith, checkoutBody, checkoutUntilFinal, stockProduct } from "../support/shop.ts";
+import { startTestCluster } from "../support/cluster.ts";
+import { adminToken, cartWith, checkoutBody, checkoutUntilFinal, stockProduct } from "../support/shop.ts";
 import { until } from "../support/until.ts";
 
 describe("When an answer is lost on its way", () => {
 	let cluster: Cluster;
-	let dataDir: string;
 	let client: Client;
 	let admin: string;
 
 	beforeAll(async () => {
-		dataDir = await mkdtemp(join(tmpdir(), "stoa-lost-"));
-		cluster = await startCluster({
-			dataDir,
-			restart: false,
-			groups: [
-				{ name: "gateway-1", services: ["api"] },
-				{ name: "gateway-2", services: ["api"] },
-				{ name: "shop", services: ["products", "carts", "inventory", "auth", "users", "orders", "notifications"] },
-				{ name: "payments", services: ["payments"] },
-				{ name: "provider", services: ["test-payments"] },
-			],
-			env: { STOA_ADMIN_EMAIL: ADMIN.email, STOA_ADMIN_PASSWORD: ADMIN.password },
-		});
+		cluster = await startTestCluster([
+			{ name: "gateway-1", services: ["api"] },
+			{ name: "gateway-2", services: ["api"] },
+			{ name: "shop", services: ["products", "carts", "inventory", "auth", "users", "orders", "notifications"] },
+			{ name: "payments", services: ["payments"] },
+			{ name: "provider", services: ["test-payments"] },
+		]);
 		client = new Client(cluster.urls[1] ?? "");
 		admin = await adminToken(client);
 		await stockProduct(client, admin, { sku: "LOST-1", stock: 50 });
@@ -34,7 +25,6 @@ describe("When an answer is lost on its way", () => {
 
 	afterAll(async () => {
 		await cluster?.stop();
-		await rm(dataDir, { recursive: true, force: true });
 	}, 60_000);
 
 	const capturesOf = async (orderId: string) => {

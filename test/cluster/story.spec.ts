@@ -1,14 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { startCluster } from "../../cluster/launcher.ts";
 import { tellTheStory } from "../e2e/story.ts";
+import { startTestCluster } from "../support/cluster.ts";
 
-tellTheStory("in a cluster with two gateways", async env => {
-	const dataDir = await mkdtemp(join(tmpdir(), "stoa-story-"));
-	const cluster = await startCluster({
-		dataDir,
-		groups: [
+tellTheStory("in a cluster with two gateways", env =>
+	startTestCluster(
+		[
 			{ name: "gateway-1", services: ["api", "products", "carts"] },
 			{ name: "gateway-2", services: ["api", "products", "carts"] },
 			{ name: "accounts", services: ["auth", "users"] },
@@ -19,13 +14,5 @@ tellTheStory("in a cluster with two gateways", async env => {
 			{ name: "mail", services: ["notifications"] },
 		],
 		env,
-	});
-	return {
-		urls: cluster.urls,
-		mongodbUri: cluster.mongodbUri,
-		async stop() {
-			await cluster.stop();
-			await rm(dataDir, { recursive: true, force: true });
-		},
-	};
-});
+	),
+);

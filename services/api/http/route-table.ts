@@ -1,4 +1,4 @@
-import { compileRoute, type Method, type RegisteredAction, type Route, splitPath } from "./route.ts";
+import { compileRoute, METHODS, type Method, type RegisteredAction, type Route, splitPath } from "./route.ts";
 
 interface Node {
 	literals: Map<string, Node>;
@@ -47,7 +47,13 @@ export class RouteTable {
 		const wanted = (method === "HEAD" ? "GET" : method) as Method;
 		const allowed = new Set<string>();
 		const found = this.#find(this.#root, splitPath(path), 0, [], wanted, allowed);
-		return found ?? { allowed: allowed.has("GET") ? ["HEAD", ...allowed] : [...allowed] };
+		return (
+			found ?? {
+				allowed: METHODS.filter(known => allowed.has(known)).flatMap(known =>
+					known === "GET" ? ["GET", "HEAD"] : known,
+				),
+			}
+		);
 	}
 
 	#find(

@@ -1,9 +1,11 @@
+import type { Loop } from "../../lib/loop.ts";
 import type { ActionName, AppContext, AppService, ParamsOf, ResultOf, TypedAction } from "../../lib/typed.ts";
 import type { DbVars } from "../../mixins/db.mixin.ts";
 import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
 import type { Catalogue, Request } from "./catalogue.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import type { CategoryMover } from "./category-mover.ts";
+import type { DemoLoader } from "./demo/demo-loader.ts";
 import type { importChunkModel, importJobModel } from "./import/import.model.ts";
 import type { ImportRepository } from "./import/import.repository.ts";
 import type { ImportWorker } from "./import/import-worker.ts";
@@ -27,6 +29,9 @@ export interface ProductsVars
 	categoryMover: CategoryMover;
 	imports: ImportRepository;
 	importWorker: ImportWorker;
+	demoLoader: DemoLoader;
+	/** Receives the demo's stock as soon as inventory is there. */
+	demoStock: Loop;
 }
 
 /** Wakes a worker for an import that was stored. */

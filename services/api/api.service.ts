@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { DomainError, notFound } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
-import { createLogger } from "../../lib/logger.ts";
+import { createFixedLogger, createLogger } from "../../lib/logger.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { listen } from "../../lib/ops-server.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
@@ -29,6 +29,7 @@ const REVOKED_EVERY_MS = 2_000;
 
 interface Vars {
 	log: Logger;
+	accessLog: Logger;
 	http: HttpServer;
 	registry: RegistryView;
 	learned: LearnedRoutes;
@@ -160,7 +161,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			for (const [name, value] of this.fixedHeaders) response.setHeader(name, value);
 			response.setHeader("X-Request-Id", requestId);
 			allowOrigin(this.origins, request, response);
-			logWhenDone(this.log, web, response);
+			logWhenDone(this.accessLog, web, response);
 			if (request.method === "OPTIONS") {
 				const { allowed } = { allowed: [], ...this.learned.table.match("OPTIONS", at < 0 ? url : url.slice(0, at)) };
 				answerOptions(allowed, request, response);
@@ -249,6 +250,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 	created() {
 		const { config, clock } = this.broker.stoa;
 		this.log = createLogger(config.logLevel).child({ mod: "http" });
+		this.accessLog = createFixedLogger(config.logLevel).child({ mod: "http" });
 		this.registry = new RegistryView(this.broker);
 		this.learned = new LearnedRoutes((action, reason) =>
 			this.log.error({ action, reason }, "an action is not served: its route is not valid"),

@@ -86,10 +86,13 @@ export function compileRoute(action: RegisteredAction): Route | undefined {
 	};
 }
 
-export const splitPath = (path: string): string[] => path.split("/").slice(1).filter(isNotLastEmpty);
-
-const isNotLastEmpty = (segment: string, index: number, all: readonly string[]): boolean =>
-	segment !== "" || index < all.length - 1;
+/** The words of a path; a slash at its end changes nothing. */
+export function splitPath(path: string): string[] {
+	const segments = path.split("/");
+	segments.shift();
+	if (segments.at(-1) === "") segments.pop();
+	return segments;
+}
 
 const isKept = ({ idempotency, isKeyRequired }: RegisteredAction): boolean =>
 	isKeyRequired === true || idempotency === "commands" || idempotency === "aggregate";

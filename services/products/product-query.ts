@@ -17,6 +17,8 @@ export interface ProductQuery {
 	/** Where the page begins; empty on the first one. */
 	after: Record<string, unknown>;
 	sort: Record<string, 1 | -1>;
+	/** The index that both narrows and sorts: said, not left to the planner, whose guess may sort in memory. */
+	hint: Record<string, 1>;
 	limit: number;
 	cursorOf(last: ProductDocument): string;
 }
@@ -35,6 +37,7 @@ export function productQuery(
 	const terms = q === undefined ? [] : queryTerms(q);
 	if (q !== undefined && terms.length === 0) return undefined;
 	const [term, ...otherTerms] = terms;
+	const prefix = prefixOf({ term, category, brand }, field === "createdAt" ? status : undefined);
 	const isPriced = priceMin !== undefined || priceMax !== undefined;
 	return {
 		filter: {
@@ -48,9 +51,21 @@ export function productQuery(
 		},
 		after: cursor === undefined ? {} : after(field, direction, position(cursor, sort, field)),
 		sort: { [field]: direction, _id: direction },
+		hint: { ...prefix, [field]: 1, _id: 1 },
 		limit,
 		cursorOf: last => encodeCursor([sort, sortValue(last, field), last._id]),
 	};
+}
+
+/** What narrows a list the most comes first in its index. */
+function prefixOf(
+	{ term, category, brand }: { term?: string; category?: string; brand?: string },
+	status: string | undefined,
+): Record<string, 1> {
+	if (term !== undefined) return { terms: 1 };
+	if (category !== undefined) return { path: 1 };
+	if (brand !== undefined) return { brand: 1 };
+	return status === undefined ? {} : { status: 1 };
 }
 
 const between = (min: number | undefined, max: number | undefined) => ({

@@ -66,15 +66,13 @@ const productSchema = new Schema<ProductDocument>(
 );
 productSchema.index({ slug: 1 }, { unique: true, sparse: true });
 productSchema.index({ "variants.sku": 1 }, { unique: true, sparse: true });
-// One per sort, alone and behind what a list is narrowed by.
+// One per sort, alone and behind what a list is narrowed by: `product-query.ts` names the one it means.
 for (const sort of ["createdAt", "titleKey", "minPrice"]) {
 	productSchema.index({ [sort]: 1, _id: 1 });
+	productSchema.index({ terms: 1, [sort]: 1, _id: 1 });
 	productSchema.index({ brand: 1, [sort]: 1, _id: 1 });
 	productSchema.index({ path: 1, [sort]: 1, _id: 1 }, { partialFilterExpression: { path: { $exists: true } } });
 }
-// By words only in one order: with a dozen words a product, three such indexes would outweigh all else. In another
-// order the database walks that order, or sorts the few that a rare word leaves.
-productSchema.index({ terms: 1, createdAt: 1, _id: 1 });
 productSchema.index({ status: 1, createdAt: 1, _id: 1 });
 productSchema.index({ deletedAt: 1 }, { expireAfterSeconds: KEEP_DELETED_SECONDS, sparse: true });
 outboxIndex(productSchema);

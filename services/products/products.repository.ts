@@ -23,17 +23,18 @@ export class ProductsRepository {
 	}
 
 	/** One page and one more, by which the caller knows that there is a next one. */
-	page({ filter, after, sort, limit }: ProductQuery): Promise<ProductDocument[]> {
+	page({ filter, after, sort, hint, limit }: ProductQuery): Promise<ProductDocument[]> {
 		return this.#products
 			.find({ $and: [filter, after] }, SHOWN)
 			.sort(sort)
+			.hint(hint)
 			.limit(limit + 1)
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<ProductDocument[]>();
 	}
 
-	count({ filter }: ProductQuery): Promise<number> {
-		return this.#products.countDocuments(filter).maxTimeMS(MAX_TIME_MS);
+	count({ filter, hint }: ProductQuery): Promise<number> {
+		return this.#products.countDocuments(filter).hint(hint).maxTimeMS(MAX_TIME_MS);
 	}
 
 	/** @param by an id or a slug: never both in one query */

@@ -34,10 +34,10 @@ export class RegistryView {
 		this.#registry = broker.registry as unknown as Registry;
 	}
 
-	/** Every action some node offers now. */
+	/** Every action some node offers now, those behind an open circuit breaker too. */
 	actions(): RegisteredAction[] {
 		return this.#registry
-			.getActionList({ onlyAvailable: true, skipInternal: true })
+			.getActionList({ skipInternal: true })
 			.flatMap(({ action, name }) => (action ? [{ ...action, name }] : []));
 	}
 

@@ -33,11 +33,11 @@ export function createHttpServer(handle: (request: IncomingMessage, response: Se
 			isDraining = true;
 			if (!server.listening) return;
 			const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-			await new Promise<void>(resolve => {
-				server.close(() => resolve());
-				server.closeIdleConnections();
-			});
+			// Whoever was answered just before the end holds a connection that is idle now.
+			const idle = setInterval(() => server.closeIdleConnections(), 25);
+			await new Promise<void>(resolve => server.close(() => resolve()));
 			clearTimeout(force);
+			clearInterval(idle);
 		},
 	};
 }

@@ -8,6 +8,7 @@ import { domainErrors } from "./middlewares/domain-errors.ts";
 import { httpDrain } from "./middlewares/http-drain.ts";
 import { idempotency } from "./middlewares/idempotency.ts";
 import { asMiddlewares, type Middleware } from "./middlewares/middleware.ts";
+import { nodeRestarts } from "./middlewares/node-restarts.ts";
 import { permissions } from "./middlewares/permissions.ts";
 
 /** Errors that mean 'the action never ran', so that a retry cannot run it twice. */
@@ -75,6 +76,7 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 			"ErrorHandler",
 			...outer,
 			clusterCache,
+			nodeRestarts,
 			httpDrain,
 		]),
 	};

@@ -219,6 +219,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const options = { meta, ...(stream === undefined ? {} : { stream, timeout: route.timeout ?? 0, retries: 0 }) };
 			try {
 				const result = await ctx.call(route.action, params, options);
+				// What is committed by now must reach the client some day, whether or not this answer does.
+				if (request.method !== "GET") await this.broker.stoa.failpoints.hit("api.answer:before");
 				setHeaders(response, ctx.meta as AppMeta);
 				await answer(request, response, route, result, (ctx.meta as AppMeta).$statusCode ?? route.status);
 			} catch (error) {

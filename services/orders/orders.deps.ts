@@ -5,6 +5,14 @@ import type { CancelDeps } from "./use-cases/cancel-order.ts";
 import type { Deps } from "./use-cases/ports.ts";
 
 /**
+ * A call inside a call would otherwise wait as long as its parent may: these end early enough for the saga to be undone
+ * within the request.
+ */
+const QUICK = { timeout: 5_000 };
+/** Longer than payments waits for its provider, retries included. */
+const PAYING = { timeout: 12_000 };
+
+/**
  * The use cases' ports, wired to the other services. @param caller a request's context, so that its id goes along, or
  * the broker for what nobody asked for
  */
@@ -22,7 +30,7 @@ export function createDeps(
 		later,
 		...(requestId ? { requestId } : {}),
 		carts: {
-			claim: (id, orderId, keyHash) => caller.call("carts.claim", { id, orderId, keyHash }),
+			claim: (id, orderId, keyHash) => caller.call("carts.claim", { id, orderId, keyHash }, QUICK),
 			free: (id, orderId, attempt, prices) =>
 				caller.call("carts.free", {
 					id,
@@ -30,22 +38,22 @@ export function createDeps(
 					...(attempt ? { attempt } : {}),
 					...(prices?.length ? { prices } : {}),
 				}),
-			finish: (id, orderId) => caller.call("carts.finish", { id, orderId }),
+			finish: (id, orderId) => caller.call("carts.finish", { id, orderId }, QUICK),
 		},
-		prices: { quote: async skus => (await caller.call("products.quote", { skus })).quotes },
+		prices: { quote: async skus => (await caller.call("products.quote", { skus }, QUICK)).quotes },
 		stock: {
 			reserve: async (reference, lines) => {
-				await caller.call("inventory.reserve", { reference, lines });
+				await caller.call("inventory.reserve", { reference, lines }, QUICK);
 			},
-			commit: (reference, lines) => caller.call("inventory.commit", { reference, lines }),
-			release: (reference, lines) => caller.call("inventory.release", { reference, lines }),
-			restock: (reference, lines) => caller.call("inventory.restock", { reference, lines }),
+			commit: (reference, lines) => caller.call("inventory.commit", { reference, lines }, QUICK),
+			release: (reference, lines) => caller.call("inventory.release", { reference, lines }, QUICK),
+			restock: (reference, lines) => caller.call("inventory.restock", { reference, lines }, QUICK),
 		},
 		payments: {
-			authorize: input => caller.call("payments.authorize", input),
-			capture: input => caller.call("payments.capture", input),
-			void: orderId => caller.call("payments.void", { orderId }),
-			refund: input => caller.call("payments.refund", input),
+			authorize: input => caller.call("payments.authorize", input, PAYING),
+			capture: input => caller.call("payments.capture", input, PAYING),
+			void: orderId => caller.call("payments.void", { orderId }, PAYING),
+			refund: input => caller.call("payments.refund", input, PAYING),
 		},
 	};
 }

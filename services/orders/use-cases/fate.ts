@@ -16,8 +16,10 @@ export async function fateOf(deps: Deps, orderId: string): Promise<"placed" | "r
 		(await deps.orders.create(tombstone(orderId, deps.clock.now()))) ??
 		(await deps.orders.find(orderId));
 	if (!order) return "running";
-	if (order.status === "failed") return order.lease && order.position === "declining" ? "running" : "abandoned";
-	return order.position === "started" || order.position === "confirmed" ? "running" : "placed";
+	if (order.status === "pending") return "running";
+	if (order.status !== "failed") return "placed";
+	// Under a lease its own saga still frees the cart, with the outcome for repeats of the key.
+	return order.lease ? "running" : "abandoned";
 }
 
 function tombstone(orderId: string, now: Date): OrderDocument {

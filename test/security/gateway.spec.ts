@@ -253,6 +253,7 @@ describe("The gateway refuses", () => {
 		expect(problem(await client().post("/things/1/pay", {}))).toEqual([400, "BAD_REQUEST"]);
 		const patch = (ifMatch: string) => client().patch("/things/1", { name: "x" }, { headers: { "if-match": ifMatch } });
 		expect((await patch('"3"')).body.ifMatch).toBe(3);
+		expect((await patch('"3-aB_c-1"')).body.ifMatch).toBe(3);
 		expect((await patch("*")).body.ifMatch).toBeNull();
 		expect(problem(await patch("3"))).toEqual([400, "BAD_REQUEST"]);
 		expect(problem(await patch('"other"'))).toEqual([412, "VERSION_MISMATCH"]);

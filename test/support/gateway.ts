@@ -103,7 +103,7 @@ function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 				},
 				handler(ctx: Ctx) {
 					see(ctx);
-					return { items: Array.from({ length: 50 }, (_, i) => ({ id: `thing-${i}` })), nextCursor: null };
+					return { items: Array.from({ length: 100 }, (_, i) => ({ id: `thing-${i}` })), nextCursor: null };
 				},
 			},
 			get: {

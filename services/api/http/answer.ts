@@ -58,9 +58,18 @@ function bodyOf(route: Route, result: unknown): Body {
 
 function createBody(route: Route, result: unknown): Body {
 	const bytes = Buffer.from(JSON.stringify(result));
-	const version = (result as { version?: unknown }).version;
-	const etag = typeof version === "number" ? `"${version}"` : route.isShared ? `"${digest(bytes)}"` : "";
+	const etag = etagOf(route, result, bytes);
 	return { bytes, etag, packed: new Map() };
+}
+
+/**
+ * The version where there is one. What everybody may see also shows what no version counts (availability): there the
+ * bytes speak too, after a dash, and `If-Match` reads only what stands before it.
+ */
+function etagOf(route: Route, result: unknown, bytes: Buffer): string {
+	const { version } = result as { version?: unknown };
+	if (!route.isShared) return typeof version === "number" ? `"${version}"` : "";
+	return typeof version === "number" ? `"${version}-${digest(bytes)}"` : `"${digest(bytes)}"`;
 }
 
 const digest = (bytes: Buffer): string => createHash("sha1").update(bytes).digest("base64url");

@@ -8,7 +8,8 @@ import type { Match } from "./route-table.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9-]{8,64}$/;
 const VISIBLE = /^[\x21-\x7e]{1,255}$/;
-const VERSION = /^"(\d{1,15})"$/;
+/** What stands after a dash tells forms of one version apart. */
+const VERSION = /^"(\d{1,15})(?:-[\w-]+)?"$/;
 const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
 
 /** The client's own id when it is one, else a new one. */

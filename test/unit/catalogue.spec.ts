@@ -1,0 +1,194 @@
+import { Readable } from "node:stream";
+import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
+import { errorType } from "../../lib/errors.ts";
+import {
+	added,
+	type Categories,
+	changed,
+	pathTo,
+	removed,
+	subtree,
+	treeOf,
+} from "../../services/products/domain/categories.ts";
+import { parseRow, productFromRow, updatedByRow } from "../../services/products/domain/import-row.ts";
+import { derive, newProduct, withoutVariant } from "../../services/products/domain/product.ts";
+import { queryTerms, SLUG_PATTERN, slugOf, termsOf } from "../../services/products/domain/text.ts";
+import { spool } from "../../services/products/import/spool.ts";
+import { productQuery } from "../../services/products/product-query.ts";
+import type { ProductDocument } from "../../services/products/products.model.ts";
+
+const typeOf = (act: () => unknown) => {
+	try {
+		act();
+		return "done";
+	} catch (error) {
+		return errorType(error);
+	}
+};
+const eur = (amount: number) => ({ amount, currency: "EUR" });
+
+describe("Texts", () => {
+	it("make slugs that are addresses, whatever they contain", () => {
+		expect(slugOf("Café “Noir”, 250 g")).toBe("cafe-noir-250-g");
+		expect(slugOf("日本", "A.1")).toBe("a-1");
+		expect(slugOf("???")).toBe("product");
+		fc.assert(fc.property(fc.string({ unit: "grapheme" }), text => SLUG_PATTERN.test(slugOf(text))));
+	});
+
+	it("are found by their words, without accents or case, the longest asked first", () => {
+		expect(termsOf("Crème brûlée", null, "X-100", "x")).toEqual(["creme", "brulee", "x", "100"]);
+		expect(queryTerms("an ÉCLAIR a")).toEqual(["eclair", "an", "a"]);
+	});
+});
+
+describe("Categories", () => {
+	const tree = ["a", "b", "c"].reduce<Categories>(
+		(all, slug, i) =>
+			added(all, { id: slug, slug, title: slug, parent: i === 0 ? null : (["a", "b"][i - 1] ?? null), version: 1 }),
+		[],
+	);
+
+	it("know their path and what is below them", () => {
+		expect(pathTo(tree, "c").map(({ slug }) => slug)).toEqual(["a", "b", "c"]);
+		expect(subtree(tree, "b")).toEqual(["b", "c"]);
+		expect(treeOf(tree)[0]?.children[0]?.children[0]?.slug).toBe("c");
+		expect(pathTo(tree, "nowhere")).toEqual([]);
+	});
+
+	it("refuse circles, unknown parents, double slugs and the removal of what has children", () => {
+		expect(typeOf(() => changed(tree, "a", { parent: "c" }))).toBe("CONFLICT");
+		expect(typeOf(() => changed(tree, "a", { parent: "a" }))).toBe("CONFLICT");
+		expect(typeOf(() => changed(tree, "c", { parent: "x" }))).toBe("VALIDATION_ERROR");
+		expect(typeOf(() => added(tree, { id: "9", slug: "a", title: "A", parent: null, version: 1 }))).toBe("CONFLICT");
+		expect(typeOf(() => removed(tree, "b"))).toBe("CONFLICT");
+		expect(typeOf(() => removed(tree, "x"))).toBe("NOT_FOUND");
+		expect(removed(tree, "c")).toHaveLength(2);
+		expect(pathTo(changed(tree, "c", { parent: null }), "c")).toHaveLength(1);
+	});
+});
+
+describe("A product", () => {
+	const state = newProduct(
+		{
+			title: "Lamp",
+			categories: ["lamps", "lamps"],
+			variants: [
+				{ sku: "L-1", price: eur(300) },
+				{ sku: "L-2", price: eur(200) },
+			],
+		},
+		"lamp",
+		0,
+	);
+
+	it("costs what its cheapest variant costs and stands under all categories above its own", () => {
+		expect(derive(state, slug => ["home", slug])).toMatchObject({
+			minPrice: 200,
+			isInStock: false,
+			path: ["home", "lamps"],
+			terms: ["lamp", "l", "1", "2"],
+		});
+		expect(derive({ ...state, categories: [] }, () => [])).not.toHaveProperty("path");
+	});
+
+	it("keeps its last variant and takes no SKU twice", () => {
+		const [first, second] = state.variants;
+		const single = withoutVariant(state, first?.id ?? "");
+		expect(typeOf(() => withoutVariant(single, second?.id ?? ""))).toBe("CONFLICT");
+		const twice = [state.variants[0], state.variants[0]].map(() => ({ sku: "L-1", price: eur(1) }));
+		expect(typeOf(() => newProduct({ title: "x", variants: twice }, "x", 0))).toBe("CONFLICT");
+	});
+});
+
+describe("A row of a file", () => {
+	const row = { sku: "R-1", title: "Row", price: eur(100), brand: "B", attributes: { watts: 9 } };
+	const read = (fields: object) => parseRow(JSON.stringify({ ...row, ...fields }));
+
+	it("is a product on sale, and again leaves it as it is", () => {
+		const result = read({});
+		if (!("row" in result)) throw new Error("refused");
+		const product = productFromRow(result.row, 0);
+		expect(product).toMatchObject({ slug: "row-r-1", status: "published", brand: "B", attributes: { watts: 9 } });
+		expect(updatedByRow(product, result.row)).toEqual(product);
+		const { brand: _, ...without } = result.row;
+		expect(updatedByRow(product, { ...without, price: eur(5) })).toMatchObject({
+			brand: "B",
+			variants: [{ price: eur(5) }],
+		});
+	});
+
+	it.each([
+		{ sku: undefined },
+		{ sku: "" },
+		{ sku: "a b" },
+		{ sku: { $ne: 1 } },
+		{ title: "  " },
+		{ price: 5 },
+		{ price: { amount: "5", currency: "EUR" } },
+		{ price: { amount: 5, currency: "EURO" } },
+		{ price: { amount: 5, currency: "EUR", tax: 1 } },
+		{ ean: "123" },
+		{ imageUrl: "javascript:alert(1)" },
+		{ releasedAt: "soon" },
+		{ attributes: [] },
+		{ attributes: { constructor: 1 } },
+		{ unknown: 1 },
+	])("is refused with %j", fields => {
+		expect(read(fields)).toMatchObject({ error: { code: "VALIDATION_ERROR" } });
+	});
+
+	it("never throws, whatever it is", () => {
+		fc.assert(fc.property(fc.string(), line => parseRow(line) !== undefined));
+		fc.assert(fc.property(fc.json(), line => parseRow(line) !== undefined));
+	});
+});
+
+describe("A spooled file", () => {
+	it("is cut into whole lines, however its bytes arrive", async () => {
+		const lines = Array.from({ length: 5_000 }, (_, i) => `${i} ${"é".repeat(i % 400)}`);
+		const bytes = Buffer.from(`${lines.join("\n")}\n\n`);
+		const parts = Array.from({ length: Math.ceil(bytes.length / 7_001) }, (_, i) =>
+			bytes.subarray(i * 7_001, (i + 1) * 7_001),
+		);
+		const stored: string[] = [];
+		const firstLines: number[] = [];
+		const result = await spool(Readable.from(parts), async ({ data, firstLine }) => {
+			firstLines.push(firstLine);
+			stored.push(gunzipSync(data).toString());
+			await Promise.resolve();
+		});
+		expect(result).toEqual({ chunks: stored.length, rows: 5_000 });
+		expect(stored.length).toBeGreaterThan(1);
+		expect(stored.join("")).toBe(bytes.toString());
+		expect(stored.every(chunk => Buffer.byteLength(chunk) <= 1_048_576)).toBe(true);
+		const counted = stored.map(chunk => chunk.split("\n").length - 1);
+		expect(firstLines).toEqual(counted.map((_, i) => counted.slice(0, i).reduce((a, b) => a + b, 0)));
+	});
+});
+
+describe("A list's query", () => {
+	it("names the index that narrows and sorts it", () => {
+		expect(productQuery({ q: "red lamp", category: "x", sort: "-price" }, "published")).toMatchObject({
+			filter: { terms: "lamp", $and: [{ terms: "red" }], path: "x", status: "published" },
+			sort: { minPrice: -1, _id: -1 },
+			hint: { terms: 1, minPrice: 1, _id: 1 },
+		});
+		expect(productQuery({}, "published")?.hint).toEqual({ status: 1, createdAt: 1, _id: 1 });
+		expect(productQuery({ q: " - " }, "published")).toBeUndefined();
+	});
+
+	it("takes its own cursors back and nobody else's", () => {
+		const last = { _id: "prd_1", titleKey: "lamp", minPrice: 5, createdAt: new Date(7) } as ProductDocument;
+		for (const sort of ["title", "-title", "price", "createdAt", "-createdAt"]) {
+			const cursor = productQuery({ sort }, undefined)?.cursorOf(last) ?? "";
+			expect(productQuery({ sort, cursor }, undefined)?.after).not.toEqual({});
+			for (const other of ["-price", "x".repeat(3)]) {
+				expect([
+					sort,
+					typeOf(() => productQuery({ sort: "-price", cursor: other === "-price" ? cursor : other }, undefined)),
+				]).toEqual([sort, "VALIDATION_ERROR"]);
+			}
+		}
+	});
+});

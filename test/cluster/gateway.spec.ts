@@ -1,29 +1,27 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { type EmbeddedMongod, startEmbeddedMongod } from "../../embedded-mongod/src/index.ts";
 import { Client } from "../support/client.ts";
-import { create } from "../support/gateway.ts";
+import { create, rawBroker } from "../support/gateway.ts";
 import { startNats, type TestNats } from "../support/nats.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { until } from "../support/until.ts";
 
 /** A service whose value another node changes; cached where it runs. */
-const shelf = (value: { now: number }) =>
-	({
-		name: "shelf",
-		actions: {
-			get: {
-				visibility: "published",
-				permissions: "anyone",
-				openapi: { summary: "What is on the shelf" },
-				rest: "GET /shelf",
-				cached: { aggregate: "shelf", keys: [], ttlMs: 60_000 },
-				handler: () => ({ value: value.now }),
-			},
+const shelf = (value: { now: number }) => ({
+	name: "shelf",
+	actions: {
+		get: {
+			visibility: "published",
+			permissions: "anyone",
+			openapi: { summary: "What is on the shelf" },
+			rest: "GET /shelf",
+			cached: { aggregate: "shelf", keys: [], ttlMs: 60_000 },
+			handler: () => ({ value: value.now }),
 		},
-	}) as unknown as ServiceSchema;
+	},
+});
 
 describe("Gateways of a cluster without Redis", () => {
 	let nats: TestNats;
@@ -31,7 +29,7 @@ describe("Gateways of a cluster without Redis", () => {
 	let dataDir: string;
 	let nodes: TestNode[] = [];
 	const value = { now: 1 };
-	const brokers = () => nodes.map(node => node.broker as unknown as ServiceBroker);
+	const brokers = () => nodes.map(rawBroker);
 	const clients = () => nodes.map(node => new Client(node.broker.stoa.publicUrl));
 
 	beforeAll(async () => {
@@ -78,7 +76,7 @@ describe("Gateways of a cluster without Redis", () => {
 					handler: () => ({ ok: true }),
 				},
 			},
-		} as unknown as ServiceSchema);
+		});
 		await until("the new route", async () => (await client.get("/guest")).status === 200);
 		const guest = other.getLocalService("guest");
 		if (guest) await other.destroyService(guest);

@@ -37,7 +37,7 @@ const openapi = { summary: "A fixture" };
 /** A gateway over small services that belong to the test: `things`, and an `auth` with a key of its own. */
 export async function startGateway(env: Record<string, string> = {}): Promise<TestGateway> {
 	const node = await startTestNode({ services: ["api"], env });
-	const broker = node.broker as unknown as ServiceBroker;
+	const broker = rawBroker(node);
 	const seen: Seen[] = [];
 	const gate: TestGateway["gate"] = {};
 	const revoked: string[] = [];
@@ -77,11 +77,14 @@ export async function startGateway(env: Record<string, string> = {}): Promise<Te
 	};
 }
 
-/** Resolves once the registry and the gateway know it. */
-export async function create(broker: ServiceBroker, schema: ServiceSchema): Promise<void> {
-	broker.createService(schema);
+/** A service of the test's own, untyped as a stranger's would be. Resolves once the registry knows it. */
+export async function create(broker: ServiceBroker, schema: { name: string; actions?: object }): Promise<void> {
+	broker.createService(schema as unknown as ServiceSchema);
 	await broker.waitForServices(schema.name, 5_000, 20);
 }
+
+/** The raw broker of a node, for what the typed one does not offer. */
+export const rawBroker = ({ broker }: { broker: object }): ServiceBroker => broker as unknown as ServiceBroker;
 
 function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 	const see = (ctx: Ctx) =>

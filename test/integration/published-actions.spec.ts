@@ -68,6 +68,17 @@ describe("What the shop publishes", () => {
 		}
 	});
 
+	it("takes an Idempotency-Key on every POST outside /auth, but for signed and streamed bodies", () => {
+		const keyless = operations().filter(
+			({ path, method, operation }) =>
+				method === "post" &&
+				!path.startsWith("/api/v1/auth/") &&
+				!["*/*", "application/x-ndjson"].some(type => type in (operation.requestBody?.content ?? {})) &&
+				!operation.parameters.some((one: Json) => one.name === "Idempotency-Key"),
+		);
+		expect(keyless.map(({ operation }) => operation.operationId)).toEqual([]);
+	});
+
 	it("names a schema for every answer that has a body", () => {
 		const nameless = operations().filter(({ operation }) =>
 			Object.values(operation.responses as Json).some(

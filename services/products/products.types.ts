@@ -13,15 +13,8 @@ import type { LevelsRepository } from "./levels.repository.ts";
 import type { categoriesModel, levelModel, productModel } from "./products.model.ts";
 import type { ProductsRepository } from "./products.repository.ts";
 
-export interface ProductsVars
-	extends OutboxVars,
-		DbVars<{
-			products: typeof productModel;
-			levels: typeof levelModel;
-			categories: typeof categoriesModel;
-			importJobs: typeof importJobModel;
-			importChunks: typeof importChunkModel;
-		}> {
+/** What the service is made of; `wiring.ts` puts it together. */
+export interface ProductsParts {
 	products: ProductsRepository;
 	categories: CategoriesRepository;
 	levels: LevelsRepository;
@@ -33,6 +26,17 @@ export interface ProductsVars
 	/** Receives the demo's stock as soon as inventory is there. */
 	demoStock: Loop;
 }
+
+export interface ProductsVars
+	extends ProductsParts,
+		OutboxVars,
+		DbVars<{
+			products: typeof productModel;
+			levels: typeof levelModel;
+			categories: typeof categoriesModel;
+			importJobs: typeof importJobModel;
+			importChunks: typeof importChunkModel;
+		}> {}
 
 /** Wakes a worker for an import that was stored. */
 export const IMPORT_QUEUE = "products.import";

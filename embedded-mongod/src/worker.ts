@@ -1,31 +1,38 @@
-import net from "node:net";
+// The engine in a worker thread. It ends by an uncaught error when its files fail, and the host hears of that.
 import { parentPort, workerData } from "node:worker_threads";
-// @ts-expect-error the interim engine is JavaScript
-import { Server } from "./interim/commands.mjs";
-// @ts-expect-error the interim engine is JavaScript
-import { Journal } from "./interim/store.mjs";
-// @ts-expect-error the interim engine is JavaScript
-import { serve } from "./interim/wire.mjs";
+import type { Params } from "./params.ts";
+import { type Address, startServer } from "./server.ts";
 
-const { dataDir, socketPath, port, params } = workerData;
-const journal = new Journal(dataDir);
-const server = new Server({ journal, params, port });
-server.recover();
-const sockets = new Set<net.Socket>();
-const listener = net.createServer(socket => {
-	sockets.add(socket);
-	socket.on("close", () => sockets.delete(socket));
-	serve(socket, server);
-});
-const timer = setInterval(() => server.expire(), 60_000);
-listener.listen(socketPath ? { path: socketPath } : { port, host: "127.0.0.1" }, () =>
-	parentPort?.postMessage({ listening: socketPath ?? (listener.address() as net.AddressInfo).port }),
-);
-parentPort?.on("message", message => {
-	if (message !== "close") return;
-	clearInterval(timer);
-	listener.close();
-	for (const socket of sockets) socket.destroy();
-	journal.close();
-	parentPort?.close();
-});
+/** What the host hands over. */
+export interface WorkerInput {
+	dataDir: string;
+	address: Address;
+	params: Params;
+}
+export type WorkerMessage =
+	| { type: "listening"; port: number | undefined }
+	| { type: "failed"; name: string; message: string };
+
+const { dataDir, address, params } = workerData as WorkerInput;
+const post = (message: WorkerMessage) => parentPort?.postMessage(message);
+
+try {
+	const server = await startServer(address, {
+		dataDir,
+		params,
+		onFatal(error) {
+			post({ type: "failed", name: error.name, message: error.message });
+			// After the replies that tell clients of it: their writes are not acknowledged.
+			setImmediate(() => {
+				throw error;
+			});
+		},
+	});
+	parentPort?.once("message", async () => {
+		await server.close();
+		parentPort?.close();
+	});
+	post({ type: "listening", port: server.port });
+} catch (error) {
+	post({ type: "failed", name: (error as Error).name, message: (error as Error).message });
+}

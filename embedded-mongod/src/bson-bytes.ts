@@ -1,0 +1,128 @@
+// What can be read from a document's bytes without making objects of them.
+import { type DeserializeOptions, deserialize, serialize } from "bson";
+import { badValue, MongoError } from "./errors.ts";
+import type { Doc } from "./values.ts";
+
+/** Numbers and dates become JavaScript's own, binary and Int64 beyond 2^53 stay what they are. */
+export const READ: DeserializeOptions = { promoteBuffers: false, promoteLongs: true, bsonRegExp: false };
+/** MongoDB's own limit for one document. */
+export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+
+/** A top-level element: where it begins (its type byte), where its value begins, and where it ends. */
+interface Element {
+	type: number;
+	name: string;
+	start: number;
+	value: number;
+	end: number;
+}
+
+const FIXED_SIZE: Record<number, number> = {
+	1: 8,
+	6: 0,
+	7: 12,
+	8: 1,
+	9: 8,
+	10: 0,
+	16: 4,
+	17: 8,
+	18: 8,
+	19: 16,
+	255: 0,
+	127: 0,
+};
+
+function valueEnd(bytes: Buffer, type: number, at: number): number {
+	const fixed = FIXED_SIZE[type];
+	if (fixed !== undefined) return at + fixed;
+	switch (type) {
+		case 2:
+		case 13:
+		case 14:
+			return at + 4 + bytes.readInt32LE(at);
+		case 3:
+		case 4:
+		case 15:
+			return at + bytes.readInt32LE(at);
+		case 5:
+			return at + 5 + bytes.readInt32LE(at);
+		case 11:
+			return bytes.indexOf(0, bytes.indexOf(0, at) + 1) + 1;
+		case 12:
+			return at + 4 + bytes.readInt32LE(at) + 12;
+		default:
+			throw badValue(`Unrecognized BSON type ${type}`);
+	}
+}
+
+function* elements(bytes: Buffer): Generator<Element> {
+	for (let at = 4; bytes[at] !== 0 && at < bytes.length; ) {
+		const type = bytes[at] as number;
+		const nul = bytes.indexOf(0, at + 1);
+		const end = valueEnd(bytes, type, nul + 1);
+		yield { type, name: bytes.toString("utf8", at + 1, nul), start: at, value: nul + 1, end };
+		at = end;
+	}
+}
+
+function find(bytes: Buffer, name: string): Element | undefined {
+	for (const element of elements(bytes)) if (element.name === name) return element;
+	return undefined;
+}
+
+/** A document made of some elements' bytes. */
+function assemble(parts: Uint8Array[]): Buffer {
+	const length = parts.reduce((n, part) => n + part.length, 5);
+	const out = Buffer.allocUnsafeSlow(length);
+	let at = out.writeInt32LE(length, 0);
+	for (const part of parts) {
+		out.set(part, at);
+		at += part.length;
+	}
+	out[at] = 0;
+	return out;
+}
+
+/** The document's `_id`, or undefined when it has none. */
+export function idOf(bytes: Buffer): unknown {
+	const element = find(bytes, "_id");
+	if (!element) return undefined;
+	if (element.type === 2) return bytes.toString("utf8", element.value + 4, element.end - 1);
+	return deserialize(assemble([bytes.subarray(element.start, element.end)]), READ)["_id"];
+}
+
+/** A copy of its own, with `_id` as the first field, as MongoDB stores it. */
+export function withIdFirst(bytes: Buffer, id: unknown): Buffer {
+	const element = find(bytes, "_id");
+	if (element?.start === 4) return assemble([bytes.subarray(4, -1)]);
+	const first = serialize({ _id: id });
+	const rest = element ? [bytes.subarray(4, element.start), bytes.subarray(element.end, -1)] : [bytes.subarray(4, -1)];
+	return assemble([first.subarray(4, -1), ...rest]);
+}
+
+/** A document's bytes in memory of their own, not in a pool they would keep alive. */
+export function encode(doc: Doc): Buffer {
+	const bytes = serialize(doc, { ignoreUndefined: true });
+	const own = Buffer.allocUnsafeSlow(bytes.length);
+	own.set(bytes);
+	return own;
+}
+
+export function decode(bytes: Uint8Array): Doc {
+	return deserialize(bytes, READ);
+}
+
+export function checkSize(bytes: Uint8Array): void {
+	if (bytes.length <= MAX_DOCUMENT_BYTES) return;
+	throw new MongoError(
+		10334,
+		"BSONObjectTooLarge",
+		`BSONObj size: ${bytes.length} is invalid. Size must be between 0 and 16793600(16MB)`,
+	);
+}
+
+/** `{ ...head, [field]: body }` where the body is already in bytes. */
+export function withRawField(head: Doc, field: string, body: Uint8Array): Buffer {
+	const name = Buffer.from(`\x03${field}\0`, "latin1");
+	return assemble([serialize(head).subarray(4, -1), name, body]);
+}

@@ -1,0 +1,254 @@
+// Filters: compiled once into a function over documents.
+import { badValue, MongoError, notImplemented } from "./errors.ts";
+import type { Evaluation } from "./expressions.ts";
+import { bitTest } from "./matcher-bits.ts";
+import { bsonType, compare, type Doc, equal, isPlain, own, rank, toNumber, typeName, typeOf } from "./values.ts";
+
+export type Matcher = (doc: Doc) => boolean;
+/** Tests what a path leads to: undefined when missing, an array as it is. */
+type LeafTest = (leaf: unknown) => boolean;
+
+const LOGICAL = new Set(["$and", "$or", "$nor"]);
+
+/** @throws MongoError 2 on what is not a filter */
+export function compileFilter(filter: Doc, evaluation: Evaluation): Matcher {
+	const tests = Object.entries(filter).map(([key, condition]) =>
+		key.startsWith("$") ? topLevel(key, condition, evaluation) : pathTest(key, condition, evaluation),
+	);
+	return all(tests);
+}
+
+function all<T>(tests: ((v: T) => boolean)[]): (v: T) => boolean {
+	const [first, second] = tests;
+	if (!first) return () => true;
+	if (!second) return first;
+	return v => {
+		for (const test of tests) if (!test(v)) return false;
+		return true;
+	};
+}
+
+function topLevel(key: string, condition: unknown, evaluation: Evaluation): Matcher {
+	if (LOGICAL.has(key)) {
+		const tests = branches(key, condition).map(branch => compileFilter(branch, evaluation));
+		if (key === "$and") return all(tests);
+		if (key === "$or") return doc => tests.some(test => test(doc));
+		return doc => !tests.some(test => test(doc));
+	}
+	switch (key) {
+		case "$expr": {
+			const run = evaluation.compile(condition);
+			return doc => evaluation.isTrue(run(doc));
+		}
+		case "$comment":
+			return () => true;
+		case "$text":
+			throw new MongoError(27, "IndexNotFound", "text index required for $text query");
+		case "$where":
+		case "$jsonSchema":
+			throw notImplemented(key);
+		default:
+			throw badValue(
+				`unknown top level operator: ${key}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`,
+			);
+	}
+}
+
+/** The filters under `$and`, `$or` and `$nor`. */
+export function branches(key: string, condition: unknown): Doc[] {
+	if (!Array.isArray(condition)) throw badValue(`${key} must be an array`);
+	if (!condition.length) throw badValue(`${key} argument must be a non-empty array`);
+	for (const branch of condition) if (!isPlain(branch)) throw badValue(`${key} entries need to be full objects`);
+	return condition;
+}
+
+function pathTest(path: string, condition: unknown, evaluation: Evaluation): Matcher {
+	const test = compileCondition(condition, evaluation);
+	if (!path.includes(".")) return doc => test.one(own(doc, path));
+	const parts = path.split(".");
+	return doc => test.any(leavesAt(doc, parts, 0, []));
+}
+
+/** What a dotted path leads to: through arrays of documents, but not into the array at its end. */
+function leavesAt(v: unknown, parts: readonly string[], i: number, out: unknown[]): unknown[] {
+	const part = parts[i];
+	if (part === undefined) out.push(v);
+	else if (!Array.isArray(v)) leavesAt(isPlain(v) ? own(v, part) : undefined, parts, i + 1, out);
+	else {
+		if (/^\d+$/.test(part) && Number(part) < v.length) leavesAt(v[Number(part)], parts, i + 1, out);
+		for (const e of v) if (isPlain(e)) leavesAt(own(e, part), parts, i + 1, out);
+	}
+	return out;
+}
+
+/** Conditions on one path: a test for a single leaf, and one for the leaves that arrays on the way give. */
+interface Condition {
+	one: LeafTest;
+	any: (leaves: unknown[]) => boolean;
+}
+const positive = (one: LeafTest): Condition => ({ one, any: leaves => leaves.some(one) });
+const negative = (c: Condition): Condition => ({ one: v => !c.one(v), any: leaves => !c.any(leaves) });
+const both = (list: Condition[]): Condition =>
+	list.length === 1 && list[0]
+		? list[0]
+		: { one: all(list.map(c => c.one)), any: leaves => list.every(c => c.any(leaves)) };
+
+export const isOperatorDoc = (c: unknown): c is Doc => isPlain(c) && (Object.keys(c)[0] ?? "").startsWith("$");
+
+function compileCondition(condition: unknown, evaluation: Evaluation): Condition {
+	if (condition instanceof RegExp || bsonType(condition) === "BSONRegExp") return positive(regexTest(condition));
+	if (!isOperatorDoc(condition) || "$ref" in condition) return positive(equalTest(condition));
+	return both(
+		Object.entries(condition).flatMap(([op, arg]) =>
+			op === "$options" ? [] : [operator(op, arg, condition, evaluation)],
+		),
+	);
+}
+
+function operator(op: string, arg: unknown, condition: Doc, evaluation: Evaluation): Condition {
+	switch (op) {
+		case "$eq":
+			return positive(equalTest(arg));
+		case "$ne":
+			return negative(positive(arg instanceof RegExp ? regexTest(arg) : equalTest(arg)));
+		case "$gt":
+			return positive(orderTest(arg, c => c > 0, false));
+		case "$gte":
+			return positive(orderTest(arg, c => c >= 0, true));
+		case "$lt":
+			return positive(orderTest(arg, c => c < 0, false));
+		case "$lte":
+			return positive(orderTest(arg, c => c <= 0, true));
+		case "$in":
+			return positive(inTest(list(op, arg)));
+		case "$nin":
+			return negative(positive(inTest(list(op, arg))));
+		case "$exists": {
+			const exists = positive(v => v !== undefined);
+			return arg === false || arg === 0 || arg === null ? negative(exists) : exists;
+		}
+		case "$not":
+			if (!isOperatorDoc(arg) && !(arg instanceof RegExp)) throw badValue("$not needs a regex or a document");
+			return negative(compileCondition(arg, evaluation));
+		case "$regex":
+			return positive(regexTest(arg, condition["$options"]));
+		case "$all":
+			return allTest(list(op, arg), evaluation);
+		case "$elemMatch":
+			return positive(elemMatchTest(arg, evaluation));
+		case "$size":
+			if (!Number.isInteger(Number(arg)) || Number(arg) < 0) throw badValue("$size must be a whole number");
+			return positive(v => Array.isArray(v) && v.length === Number(arg));
+		case "$type":
+			return positive(typeTest(arg));
+		case "$mod":
+			return positive(modTest(list(op, arg)));
+		case "$comment":
+			return positive(() => true);
+		default:
+			return positive(expand(bitTest(op, arg)));
+	}
+}
+
+function list(op: string, arg: unknown): unknown[] {
+	if (!Array.isArray(arg)) throw badValue(`${op} needs an array`);
+	return arg;
+}
+
+/** True for the leaf itself or, when it is an array, for one of its elements. */
+function expand(test: LeafTest): LeafTest {
+	return leaf => test(leaf) || (Array.isArray(leaf) && leaf.some(test));
+}
+
+function equalTest(arg: unknown): LeafTest {
+	if (typeof arg === "string" || typeof arg === "boolean") return expand(v => v === arg);
+	return expand(v => equal(v, arg));
+}
+
+function orderTest(arg: unknown, wanted: (c: number) => boolean, orEqual: boolean): LeafTest {
+	const type = rank(arg);
+	const isOpen = type === 0 || type === 98;
+	const isNaNArg = typeof arg === "number" && Number.isNaN(arg);
+	return expand(v => {
+		if (!isOpen && rank(v) !== type) return false;
+		if (isNaNArg || (typeof v === "number" && Number.isNaN(v))) return orEqual && equal(v, arg);
+		return wanted(compare(v, arg));
+	});
+}
+
+function inTest(items: unknown[]): LeafTest {
+	if (items.length > 8 && items.every(item => typeof item === "string")) {
+		const known = new Set<unknown>(items);
+		return expand(v => known.has(v));
+	}
+	const tests = items.map(item => (item instanceof RegExp ? regexTest(item) : equalTest(item)));
+	return v => tests.some(test => test(v));
+}
+
+/** BSON's `s` arrives as JavaScript's `g`, which would make `test` remember its place. */
+export function toRegExp(arg: unknown, options?: unknown): RegExp {
+	const given = bsonType(arg) === "BSONRegExp" ? (arg as { pattern: string; options: string }) : undefined;
+	const source = arg instanceof RegExp ? arg.source : (given?.pattern ?? arg);
+	if (typeof source !== "string") throw badValue("$regex has to be a string");
+	const own = arg instanceof RegExp ? arg.flags.replace("g", "s") : (given?.options ?? "");
+	const flags = new Set(typeof options === "string" && options ? options : own);
+	try {
+		return new RegExp(flags.has("x") ? source.replace(/\s+|#.*$/gm, "") : source, [...flags].filter(isFlag).join(""));
+	} catch (error) {
+		throw new MongoError(51091, "Location51091", `Regular expression is invalid: ${(error as Error).message}`);
+	}
+}
+const isFlag = (flag: string) => "imsu".includes(flag);
+
+function regexTest(arg: unknown, options?: unknown): LeafTest {
+	const regex = toRegExp(arg, options);
+	const text = String(regex);
+	return expand(v => (typeof v === "string" ? regex.test(v) : v instanceof RegExp && String(v) === text));
+}
+
+function allTest(items: unknown[], evaluation: Evaluation): Condition {
+	if (!items.length) return positive(() => false);
+	return both(
+		items.map(item => {
+			if (isOperatorDoc(item) && "$elemMatch" in item) return positive(elemMatchTest(item["$elemMatch"], evaluation));
+			return positive(item instanceof RegExp ? regexTest(item) : equalTest(item));
+		}),
+	);
+}
+
+function elemMatchTest(arg: unknown, evaluation: Evaluation): LeafTest {
+	if (!isPlain(arg)) throw badValue("$elemMatch needs an Object");
+	const test = elementTest(arg, evaluation);
+	return v => Array.isArray(v) && v.some(test);
+}
+
+/** One element against what `$elemMatch`, `$pull` or an array filter asks of it. */
+export function elementTest(condition: Doc, evaluation: Evaluation): LeafTest {
+	if (isOperatorDoc(condition) && !LOGICAL.has(Object.keys(condition)[0] ?? "")) {
+		return compileCondition(condition, evaluation).one;
+	}
+	const test = compileFilter(condition, evaluation);
+	return v => isPlain(v) && test(v);
+}
+
+/** A value against a condition as it stands in a filter: a value, a regex or operators. */
+export function valueTest(condition: unknown, evaluation: Evaluation): LeafTest {
+	return compileCondition(condition, evaluation).one;
+}
+
+function typeTest(arg: unknown): LeafTest {
+	const names = new Set((Array.isArray(arg) ? arg : [arg]).map(typeName));
+	const isOne = (v: unknown) => {
+		const type = typeOf(v);
+		if (names.has(type)) return true;
+		if (names.has("number") && rank(v) === 2 && v !== undefined && v !== null) return true;
+		return type === "long" && typeof v === "number" && names.has("double");
+	};
+	return expand(isOne);
+}
+
+function modTest(arg: unknown[]): LeafTest {
+	const [divisor, remainder] = arg.map(Number);
+	if (arg.length !== 2 || !divisor || remainder === undefined) throw badValue("malformed mod, not enough elements");
+	return expand(v => rank(v) === 2 && Math.trunc(toNumber(v)) % Math.trunc(divisor) === Math.trunc(remainder));
+}

@@ -1,0 +1,156 @@
+// OP_MSG, and OP_QUERY for the first hello of old drivers.
+import type { Socket } from "node:net";
+import { deserialize, serialize } from "bson";
+import { decode, READ } from "./bson-bytes.ts";
+import type { Connection, CursorReply, Reply } from "./commands/context.ts";
+import { dispatch, errorReply } from "./dispatch.ts";
+import type { Engine } from "./engine.ts";
+import type { Doc } from "./values.ts";
+
+const OP_REPLY = 1;
+const OP_QUERY = 2004;
+const OP_MSG = 2013;
+const HEADER_BYTES = 16;
+const LONGEST_MESSAGE = 48_000_000;
+const FLAG_CHECKSUM = 1;
+const FLAG_MORE_TO_COME = 2;
+
+/** Answers one connection's messages, in the order they came. */
+export function serve(socket: Socket, engine: Engine, connection: Connection): void {
+	socket.setNoDelay(true);
+	let waiting: Buffer[] = [];
+	let size = 0;
+	let last: Promise<void> = Promise.resolve();
+	// A client that goes away is its own affair: the socket closes by itself.
+	socket.on("error", () => undefined);
+	socket.on("data", chunk => {
+		waiting.push(chunk);
+		size += chunk.length;
+		for (;;) {
+			const head = waiting[0];
+			if (size < HEADER_BYTES || !head) return;
+			if (head.length < HEADER_BYTES) waiting = [Buffer.concat(waiting)];
+			const length = (waiting[0] ?? head).readInt32LE(0);
+			if (length < HEADER_BYTES || length > LONGEST_MESSAGE) return void socket.destroy();
+			if (size < length) return;
+			const all = waiting.length === 1 ? (waiting[0] ?? head) : Buffer.concat(waiting);
+			const message = all.subarray(0, length);
+			const rest = all.subarray(length);
+			waiting = rest.length ? [rest] : [];
+			size = rest.length;
+			last = last.then(() => handle(socket, engine, connection, message)).catch(() => void socket.destroy());
+		}
+	});
+}
+
+async function handle(socket: Socket, engine: Engine, connection: Connection, message: Buffer): Promise<void> {
+	const id = message.readInt32LE(4);
+	const op = message.readInt32LE(12);
+	if (op === OP_MSG) {
+		const flags = message.readInt32LE(HEADER_BYTES);
+		const reply = await answer(engine, connection, readMessage(message, flags));
+		if (!reply) socket.destroy();
+		else if (!(flags & FLAG_MORE_TO_COME)) socket.write(Buffer.concat([messageHead(id, reply.length), reply]));
+	} else if (op === OP_QUERY) {
+		const at = message.indexOf(0, 20) + 9;
+		const command = decode(message.subarray(at, at + message.readInt32LE(at)));
+		const reply = await answer(engine, connection, { ...command, $db: "admin" });
+		if (!reply) socket.destroy();
+		else socket.write(Buffer.concat([queryReplyHead(id, reply.length), reply]));
+	} else socket.destroy();
+}
+
+function messageHead(id: number, length: number): Buffer {
+	const head = Buffer.alloc(21);
+	head.writeInt32LE(21 + length, 0);
+	head.writeInt32LE(id, 8);
+	head.writeInt32LE(OP_MSG, 12);
+	return head;
+}
+function queryReplyHead(id: number, length: number): Buffer {
+	const head = Buffer.alloc(36);
+	head.writeInt32LE(36 + length, 0);
+	head.writeInt32LE(id, 8);
+	head.writeInt32LE(OP_REPLY, 12);
+	head.writeInt32LE(8, 16);
+	head.writeInt32LE(1, 32);
+	return head;
+}
+
+/** Documents to insert stay as the client sent them, so that a double stays a double. */
+const INSERT = { ...READ, fieldsAsRaw: { documents: true } };
+
+/** One command, with the lists of its document sequences put where the command would have them. */
+function readMessage(message: Buffer, flags: number): Doc {
+	const end = message.length - (flags & FLAG_CHECKSUM ? 4 : 0);
+	let command: Doc = {};
+	const sequences: Doc = {};
+	for (let at = HEADER_BYTES + 4; at < end; ) {
+		const kind = message[at];
+		const size = message.readInt32LE(at + 1);
+		const section = message.subarray(at + 1, at + 1 + size);
+		if (kind === 0) command = readCommand(section);
+		else readSequence(section, sequences);
+		at += 1 + size;
+	}
+	return { ...command, ...sequences };
+}
+function readCommand(section: Buffer): Doc {
+	const name = section.toString("latin1", 5, section.indexOf(0, 5));
+	return deserialize(section, name === "insert" ? INSERT : READ);
+}
+function readSequence(section: Buffer, sequences: Doc): void {
+	const nul = section.indexOf(0, 4);
+	const name = section.toString("utf8", 4, nul);
+	const list: unknown[] = [];
+	for (let at = nul + 1; at < section.length; ) {
+		const size = section.readInt32LE(at);
+		const bytes = section.subarray(at, at + size);
+		list.push(name === "documents" ? bytes : decode(bytes));
+		at += size;
+	}
+	sequences[name] = list;
+}
+
+async function answer(engine: Engine, connection: Connection, command: Doc): Promise<Uint8Array | undefined> {
+	try {
+		const reply = await dispatch(engine, connection, command);
+		return reply === "close" ? undefined : encodeReply(reply);
+	} catch (error) {
+		return serialize(errorReply(error), { ignoreUndefined: true });
+	}
+}
+
+function encodeReply(reply: Reply): Uint8Array {
+	if ("cursorReply" in reply) return encodeCursor(reply["cursorReply"] as CursorReply);
+	return serialize(reply, { ignoreUndefined: true });
+}
+
+/** `{ cursor: { firstBatch: [...], id, ns }, ok: 1 }` around documents that are bytes already. */
+function encodeCursor({ field, items, namespace, id }: CursorReply): Buffer {
+	const names = items.map((_, i) => Buffer.from(`\x03${i}\0`, "latin1"));
+	const arrayLength = items.reduce((n, item, i) => n + item.length + (names[i]?.length ?? 0), 5);
+	const fieldName = Buffer.from(`\x04${field}\0`, "latin1");
+	const tail = serialize({ id, ns: namespace }).subarray(4);
+	const cursorLength = 4 + fieldName.length + arrayLength + tail.length;
+	const cursorName = Buffer.from("\x03cursor\0", "latin1");
+	const okTail = serialize({ ok: 1 }).subarray(4);
+	const out = Buffer.allocUnsafe(4 + cursorName.length + cursorLength + okTail.length);
+	let at = out.writeInt32LE(out.length, 0);
+	const put = (part: Uint8Array) => {
+		out.set(part, at);
+		at += part.length;
+	};
+	put(cursorName);
+	at = out.writeInt32LE(cursorLength, at);
+	put(fieldName);
+	at = out.writeInt32LE(arrayLength, at);
+	for (const [i, item] of items.entries()) {
+		put(names[i] ?? new Uint8Array());
+		put(item);
+	}
+	out[at++] = 0;
+	put(tail);
+	put(okTail);
+	return out;
+}

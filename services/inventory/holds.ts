@@ -5,7 +5,8 @@ import { entryId, ledgerId } from "./domain/ledger.ts";
 import { DEFAULT_LOCATION, insufficient, type LineState, lineState, mergeLines, stockId } from "./domain/stock.ts";
 import type { StockLine } from "./inventory.contract.ts";
 import type { LedgerRepository } from "./ledger.repository.ts";
-import type { Cause, Look, StockRepository } from "./stock.repository.ts";
+import type { Look, StockRepository } from "./stock.repository.ts";
+import type { Cause } from "./stock.updates.ts";
 
 const MAX_TRIES = 5;
 

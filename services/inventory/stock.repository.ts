@@ -1,30 +1,15 @@
 import type { AnyBulkWriteOperation, Model } from "mongoose";
 import { isDuplicateKey } from "../../lib/errors.ts";
-import { entryId, type JournalEntry } from "./domain/ledger.ts";
-import {
-	type EndStep,
-	type Hold,
-	type LineAtLocation,
-	MAX_TOMBSTONES,
-	stockId,
-	TOMBSTONE_TTL_MS,
-	type Tombstone,
-} from "./domain/stock.ts";
-import type { LedgerKind, StockLine } from "./inventory.contract.ts";
+import { type Hold, type LineAtLocation, stockId, TOMBSTONE_TTL_MS, type Tombstone } from "./domain/stock.ts";
+import type { StockLine } from "./inventory.contract.ts";
 import type { StockDocument } from "./inventory.model.ts";
+import { type Cause, ending, entry, holds, tombstones } from "./stock.updates.ts";
 
 const MAX_TIME_MS = 5_000;
 /** Ledger entries a stock document may owe; beyond it its commands wait for the ledger. */
 const MAX_JOURNAL = 1_000;
 
 type Update = AnyBulkWriteOperation<StockDocument>;
-
-/** Why a change is made, as the ledger will tell it. */
-export interface Cause {
-	reference: string;
-	reason: string | null;
-	actor: string | null;
-}
 
 /** What a SKU's location says of a reference: the answer to 'why did the update not match?'. */
 export interface Look extends LineAtLocation {
@@ -300,27 +285,3 @@ export class StockRepository {
 		}
 	}
 }
-
-const holds = (sku: string, ref: string, quantity: number) => ({
-	sku,
-	reservations: { $elemMatch: { ref, quantity } },
-});
-
-const tombstones = (...ended: Tombstone[]) => ({ $each: ended, $slice: -MAX_TOMBSTONES });
-
-/** The end of a step: its tombstone and its ledger entry. */
-function ending(step: EndStep, owed: JournalEntry) {
-	return {
-		$push: { ended: tombstones({ ref: owed.reference, step, at: owed.at }), journal: owed },
-		$min: { dirtyAt: owed.at },
-	};
-}
-
-/** @param hold set where a reference can do the same twice: hold, give back what was not enough, hold again */
-const entry = (kind: LedgerKind, quantity: number, cause: Cause, at: Date, hold?: string): JournalEntry => ({
-	id: entryId(cause.reference, kind, hold),
-	kind,
-	quantity,
-	...cause,
-	at,
-});

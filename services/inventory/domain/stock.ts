@@ -11,7 +11,7 @@ export const LOW_STOCK = 5;
 export const TOMBSTONE_TTL_MS = 15 * 60_000;
 
 /** The newest ends a stock document keeps; what is older is found in the ledger. */
-export const MAX_TOMBSTONES = 1_000;
+export const MAX_TOMBSTONES = 500;
 
 /** Quantities of one SKU at one location, as they are stored: `onHand` follows from them. */
 export type Counters = Omit<StockCounters, "onHand">;

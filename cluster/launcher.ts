@@ -87,7 +87,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 		const urls = await startServers(dataDir, options.env ?? {}, servers, reaper);
 		nodes.push(...(await createNodes(options, dataDir, urls)));
 		await Promise.all(nodes.map(node => node.start()));
-		await Promise.all(nodes.map(node => node.meet(nodes.flatMap(({ services }) => services))));
+		const introduce = async () => {
+			const services = nodes.filter(node => node.isRunning).flatMap(node => node.services);
+			await Promise.all(nodes.map(node => node.meet(services)));
+		};
+		await introduce();
+		for (const node of nodes) node.onRestarted = introduce;
 		const cluster: Cluster = {
 			...urls,
 			urls: nodes.flatMap(node => (node.url ? [node.url] : [])),
@@ -174,12 +179,14 @@ class Node implements ClusterProcess {
 	readonly services: string[];
 	readonly url: string | undefined;
 	opsUrl = "";
+	/** Resolves when the processes of the cluster know each other again. */
+	onRestarted: () => Promise<void> = () => Promise.resolve();
 	readonly #env: Readonly<Record<string, string>>;
 	readonly #options: ClusterOptions;
 	readonly #logFile: string;
 	#child: ChildProcess | undefined;
 	#extra: Readonly<Record<string, string>> = {};
-	#met: readonly string[] = [];
+	#exit: Promise<void> = Promise.resolve();
 	#isStopping = false;
 	#crashes = 0;
 
@@ -202,6 +209,10 @@ class Node implements ClusterProcess {
 		return this.#child?.pid ?? 0;
 	}
 
+	get isRunning(): boolean {
+		return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+	}
+
 	async start(): Promise<void> {
 		const log = openSync(this.#logFile, "a", 0o600);
 		const env: NodeJS.ProcessEnv = { ...process.env, ...this.#env, ...this.#extra };
@@ -215,6 +226,7 @@ class Node implements ClusterProcess {
 		});
 		closeSync(log);
 		this.#child = child;
+		this.#exit = new Promise(resolve => child.once("exit", () => resolve()));
 		child.once("exit", (code, signal) => this.#onExit(child, code, signal));
 		await new Promise<void>((done, fail) => {
 			const timer = setTimeout(
@@ -237,7 +249,6 @@ class Node implements ClusterProcess {
 	async meet(services: readonly string[]): Promise<void> {
 		const child = this.#child;
 		if (!child?.connected) return;
-		this.#met = services;
 		const met = new Promise<void>(done => child.once("message", () => done()));
 		child.send({ waitFor: services });
 		await Promise.race([met, this.exited()]);
@@ -248,9 +259,7 @@ class Node implements ClusterProcess {
 	}
 
 	exited(): Promise<void> {
-		const child = this.#child;
-		if (!child || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-		return new Promise(resolve => child.once("exit", () => resolve()));
+		return this.#exit;
 	}
 
 	async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -259,7 +268,7 @@ class Node implements ClusterProcess {
 		if (this.#child) await ended(this.#child, "SIGTERM", STOP_TIMEOUT_MS);
 		this.#isStopping = false;
 		await this.start();
-		await this.meet(this.#met);
+		await this.onRestarted();
 	}
 
 	async stop(): Promise<void> {

@@ -1,0 +1,115 @@
+import { randomBytes } from "node:crypto";
+import { checkInvariants } from "../invariants/index.ts";
+import type { AppBroker } from "../lib/typed.ts";
+import type { DeadLetter } from "../mixins/consumer.mixin.ts";
+
+/** What operators can do on the console beside Moleculer's own commands. */
+
+export interface OperatorDeps {
+	broker: AppBroker;
+	mongodbUri: string | undefined;
+	print(text: string): void;
+}
+
+export interface OperatorCommand {
+	/** Name and arguments, as the REPL takes them: `stock <sku>`. */
+	usage: string;
+	description: string;
+	/** Gives false when what it looked at is not as it should be. */
+	run(deps: OperatorDeps, args: readonly string[]): Promise<boolean>;
+}
+
+/** Who acts: whoever reaches the message bus is trusted with the cluster. */
+const OPERATOR = { meta: { user: { id: "console", sessionId: "console", roles: ["admin" as const] } } };
+
+/** Dead letters live in every service that consumes events; their actions are the mixin's, not a contract's. */
+const callMixin = <T>(broker: AppBroker, action: string, params: object): Promise<T> =>
+	(broker as unknown as { call(name: string, params: object): Promise<T> }).call(action, params);
+
+export const OPERATOR_COMMANDS: readonly OperatorCommand[] = [
+	{
+		usage: "invariants",
+		description: "Check that stock and money are right and that everything begun has ended",
+		async run({ mongodbUri, print }) {
+			if (!mongodbUri)
+				throw new Error("The database is not known: set MONGODB_URI, or DATA_DIR of the running cluster");
+			const { ok, checked, violations } = await checkInvariants(mongodbUri);
+			print(
+				`Checked ${checked.skus} SKUs, ${checked.orders} orders, ${checked.payments} payments, ${checked.charges} charges`,
+			);
+			for (const { invariant, subject, message } of violations) print(`  ${invariant} ${subject} ${message}`);
+			print(
+				ok
+					? "All invariants hold"
+					: `${violations.length} violations; those of I10 to I12 may be work under way: check again`,
+			);
+			return ok;
+		},
+	},
+	{
+		usage: "stock <sku>",
+		description: "The stock of a SKU at every location",
+		async run({ broker, print }, [sku = ""]) {
+			const { locations, totals } = await broker.call("inventory.get", { sku }, OPERATOR);
+			const rows = [...locations, { location: "all", ...totals }];
+			for (const row of rows) {
+				print(
+					`${row.location.padEnd(12)} available ${row.available}  reserved ${row.reserved}  sold ${row.sold}  received ${row.received}  returned ${row.returned}  adjusted ${row.adjusted}`,
+				);
+			}
+			return true;
+		},
+	},
+	{
+		usage: "order <id>",
+		description: "An order with its history",
+		async run({ broker, print }, [id = ""]) {
+			const order = await broker.call("orders.adminGet", { id }, OPERATOR);
+			print(`${order.number} ${order.status}, payment ${order.payment.status}`);
+			for (const line of order.lines) print(`  ${line.quantity} × ${line.sku} ${line.title}`);
+			for (const { at, from, to, actor, cause } of order.history)
+				print(`  ${at} ${from ?? "–"} → ${to} by ${actor}: ${cause}`);
+			return true;
+		},
+	},
+	{
+		usage: "create-admin <email> [password]",
+		description: "Make the first admin; without a password one is made and shown once",
+		async run({ broker, print }, [email = "", given]) {
+			const password = given ?? randomBytes(18).toString("base64url");
+			const { created } = await broker.call("auth.createAdmin", { email, password });
+			if (!created) print("There is an admin already: nothing was changed");
+			else print(given ? `${email} is an admin now` : `${email} is an admin now, with the password ${password}`);
+			return created;
+		},
+	},
+	{
+		usage: "dead-letters <service>",
+		description: "Events that a service gave up on",
+		async run({ broker, print }, [service = ""]) {
+			const letters = await callMixin<DeadLetter[]>(broker, `${service}.deadLetters`, { limit: 100 });
+			for (const { _id, event, attempts, error, at } of letters)
+				print(`${_id} ${event.name} of ${event.aggregateId}, ${attempts} attempts until ${String(at)}: ${error}`);
+			print(`${letters.length} dead letters`);
+			return letters.length === 0;
+		},
+	},
+	{
+		usage: "replay-dead-letter <service> <id>",
+		description: "Hand an event to its consumer again",
+		async run({ broker, print }, [service = "", id = ""]) {
+			const { replayed } = await callMixin<{ replayed: boolean }>(broker, `${service}.replayDeadLetter`, { id });
+			print(replayed ? "Done" : "There is no such dead letter");
+			return replayed;
+		},
+	},
+];
+
+export function findCommand(name: string): OperatorCommand {
+	const found = OPERATOR_COMMANDS.find(({ usage }) => usage.split(" ")[0] === name);
+	if (!found)
+		throw new Error(
+			`No command is called ${name}; there are ${OPERATOR_COMMANDS.map(({ usage }) => usage).join(", ")}`,
+		);
+	return found;
+}

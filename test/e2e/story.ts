@@ -35,7 +35,7 @@ export function tellTheStory(where: string, start: (env: Record<string, string>)
 			});
 			client = new Client(shop.urls[0] ?? "");
 			admin = await adminToken(client);
-			lamp = await stockProduct(client, admin, { sku: "LAMP-1", title: "Reading lamp", price: 4_950, stock: 10 });
+			lamp = await stockProduct(client, admin, { sku: "LAMP-1", title: "Quillon lamp", price: 4_950, stock: 10 });
 		}, 90_000);
 
 		afterAll(async () => {
@@ -57,10 +57,10 @@ export function tellTheStory(where: string, start: (env: Record<string, string>)
 
 		it("shows a visitor the catalogue", async () => {
 			const list = await until("the lamp in the list, in stock", async () => {
-				const answer = await client.get("/products?q=reading&sort=-price&limit=5");
+				const answer = await client.get("/products?q=quillon&sort=-price&limit=5");
 				return answer.body.items?.[0]?.variants[0].available === "in_stock" && answer;
 			});
-			expect(list.body.items[0]).toMatchObject({ id: lamp.productId, title: "Reading lamp" });
+			expect(list.body.items[0]).toMatchObject({ id: lamp.productId, title: "Quillon lamp" });
 			const one = await client.get(`/products/${lamp.slug}`);
 			expect(one.status).toBe(200);
 			expect(one.body.variants[0]).toMatchObject({ sku: "LAMP-1", price: eur(4_950) });

@@ -1,4 +1,5 @@
 import mongoose from "mongoose";
+import { CHECKER } from "../../invariants/shop-state.ts";
 import { SERVICES } from "../../node.ts";
 
 /** What the profiler wrote of one operation. */
@@ -47,7 +48,8 @@ export async function startProfiler(mongodbUri: string): Promise<Profiler> {
 				.toArray();
 			for (const entry of entries) {
 				if (entry.ts > (since.get(service) ?? new Date(0))) since.set(service, entry.ts);
-				if (OF_THE_SERVER.test(entry.ns)) continue;
+				// The checker of the invariants reads everything, by design.
+				if (OF_THE_SERVER.test(entry.ns) || entry.command?.["comment"] === CHECKER) continue;
 				const name = `${entry.ns} ${entry.op}`;
 				counts.set(name, (counts.get(name) ?? 0) + 1);
 				const isScan = entry.planSummary?.startsWith("COLLSCAN") === true;

@@ -11,8 +11,10 @@ const BATCH = 200;
 const IN_FLIGHT = 32;
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 60_000;
-/** A hint this young is left to the relay; only what is older is the sweep's. */
+/** Beyond so many the sweep finds the documents. */
 const MAX_HINTS = 5_000;
+/** How far the clocks of a node and of the stream's server may be apart. Publishing too much again is harmless. */
+const CLOCK_SKEW_MS = 300_000;
 
 /** Part of a schema whose documents tell events; add the index with `outboxIndex`. */
 export const outboxFields = { outbox: { type: [Schema.Types.Mixed], default: undefined } } as const;
@@ -88,7 +90,7 @@ export function outbox(
 			this.outbox = this.relay;
 		},
 		started() {
-			this.broker.stoa.events.onStreamLost(() => void this.relay.publishAgain());
+			this.broker.stoa.events.onStreamLost(() => this.relay.sweep());
 			this.relay.start();
 		},
 		async stopped() {
@@ -105,8 +107,12 @@ class Relay implements Outbox {
 	readonly #hints = new Map<string, Set<string>>();
 	#timer: NodeJS.Timeout | undefined;
 	#running: Promise<void> | undefined;
+	/** Hints came while a round ran. */
 	#isAgain = false;
+	/** A round found more than it takes at once. */
+	#isMore = false;
 	#isStopped = false;
+	#checkedSince: number | undefined;
 
 	constructor(host: Host, sources: readonly string[], local: Readonly<Record<string, LocalSink>>) {
 		this.#host = host;
@@ -123,6 +129,7 @@ class Relay implements Outbox {
 		clearInterval(this.#timer);
 		await this.drained();
 		this.#isStopped = true;
+		await this.#running;
 	}
 
 	hint(model: string, id: string): void {
@@ -137,12 +144,8 @@ class Relay implements Outbox {
 		if ([...this.#hints.values()].some(ids => ids.size > 0)) await this.#run(false);
 	}
 
-	/** The stream came back empty: what was published within its age is published again; inboxes drop what they know. */
-	async publishAgain(): Promise<void> {
-		await this.#events.updateMany(
-			{ publishedAt: { $gt: new Date(0) } },
-			{ $set: { publishedAt: null, nextAt: new Date(), attempts: 0 } },
-		);
+	/** Looks at once for everything that waits, hinted or not. */
+	sweep(): void {
 		void this.#run(true);
 	}
 
@@ -160,9 +163,11 @@ class Relay implements Outbox {
 			.catch(error => this.#host.logger.warn("The outbox relay will try again", error))
 			.finally(() => {
 				this.#running = undefined;
-				if (!this.#isAgain) return;
+				const isSweepNext = this.#isMore;
+				if (!this.#isAgain && !isSweepNext) return;
 				this.#isAgain = false;
-				void this.#run(false);
+				this.#isMore = false;
+				void this.#run(isSweepNext);
 			});
 		return this.#running;
 	}
@@ -176,7 +181,25 @@ class Relay implements Outbox {
 			if (isSweep || ids.length > 0) fresh.push(...(await this.#collect(source, filter)));
 		}
 		await this.#publishAll(fresh);
-		if (isSweep) await this.#publishAll(await this.#due());
+		if (!isSweep) return;
+		await this.#reopenLost();
+		const due = await this.#due();
+		await this.#publishAll(due);
+		if (due.length === BATCH) this.#isMore = true;
+	}
+
+	/**
+	 * A stream that began after an event was published does not hold it: the old one was lost. Such events wait again;
+	 * inboxes drop what they know. Each node asks once per stream, so that a start after the loss finds them too.
+	 */
+	async #reopenLost(): Promise<void> {
+		const { since } = this.#host.broker.stoa.events;
+		if (!since || since.getTime() === this.#checkedSince) return;
+		await this.#events.updateMany(
+			{ publishedAt: { $gt: new Date(0), $lt: new Date(since.getTime() + CLOCK_SKEW_MS) } },
+			{ $set: { publishedAt: null, nextAt: new Date(), attempts: 0 } },
+		);
+		this.#checkedSince = since.getTime();
 	}
 
 	/** Step one: out of the documents, into `events`. */
@@ -208,7 +231,7 @@ class Relay implements Outbox {
 				})),
 			{ ordered: false },
 		);
-		if (documents.length === BATCH) this.#isAgain = true;
+		if (documents.length === BATCH) this.#isMore = true;
 		return taken;
 	}
 

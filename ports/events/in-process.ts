@@ -1,5 +1,8 @@
 import type { DomainEvent, EventBus, EventConsumer } from "./port.ts";
 
+/** A handler that takes longer must not hold up the relay, and with it all other events. */
+const PATIENCE_MS = 5_000;
+
 /**
  * Events inside one process. The relay's outbox is what makes them durable: `publish` resolves only when every consumer
  * is done with the event, and otherwise the relay comes back. Consumers that were done already are filtered by their
@@ -7,10 +10,18 @@ import type { DomainEvent, EventBus, EventConsumer } from "./port.ts";
  */
 export class InProcessEvents implements EventBus {
 	readonly engine = "in-process";
+	readonly since = undefined;
 	readonly #consumers: EventConsumer[] = [];
 	readonly #failures = new Map<string, number>();
-	readonly #running = new Set<Promise<void>>();
+	/** By consumer and event: what still runs is waited for, not run again beside itself. */
+	readonly #running = new Map<string, Promise<void>>();
+	readonly #patienceMs: number;
 	#isOpen = false;
+
+	/** @param patienceMs how long `publish` waits for handlers before it says that the event is not safe yet */
+	constructor({ patienceMs = PATIENCE_MS }: { patienceMs?: number } = {}) {
+		this.#patienceMs = patienceMs;
+	}
 
 	async start(): Promise<void> {
 		await Promise.resolve();
@@ -22,18 +33,15 @@ export class InProcessEvents implements EventBus {
 
 	async stop(): Promise<void> {
 		this.#isOpen = false;
-		await Promise.allSettled([...this.#running]);
+		await Promise.allSettled([...this.#running.values()]);
 	}
 
 	async publish(event: DomainEvent): Promise<void> {
 		if (!this.#isOpen) throw new Error("Events are not delivered before every service of this node has started");
-		const done = this.#deliver(event);
-		this.#running.add(done);
-		try {
-			await done;
-		} finally {
-			this.#running.delete(done);
-		}
+		const listeners = this.#consumers.filter(consumer => consumer.handlers[event.name]);
+		const results = await Promise.allSettled(listeners.map(consumer => this.#work(consumer, event)));
+		const failed = results.find(result => result.status === "rejected");
+		if (failed) throw failed.reason;
 	}
 
 	async subscribe(consumer: EventConsumer): Promise<void> {
@@ -49,15 +57,24 @@ export class InProcessEvents implements EventBus {
 		return this.#isOpen;
 	}
 
-	async #deliver(event: DomainEvent): Promise<void> {
-		const listeners = this.#consumers.filter(consumer => consumer.handlers[event.name]);
-		const results = await Promise.allSettled(listeners.map(consumer => this.#attempt(consumer, event)));
-		const failed = results.find(result => result.status === "rejected");
-		if (failed) throw failed.reason;
+	async #work(consumer: EventConsumer, event: DomainEvent): Promise<void> {
+		const key = `${consumer.name}:${event.id}`;
+		const running = this.#running.get(key) ?? this.#attempt(consumer, event, key);
+		this.#running.set(key, running);
+		const over = () => this.#running.get(key) === running && this.#running.delete(key);
+		running.then(over, over);
+		let timer: NodeJS.Timeout | undefined;
+		const impatience = new Promise<never>((_, reject) => {
+			timer = setTimeout(() => reject(new Error(`${consumer.name} is still at work on ${event.id}`)), this.#patienceMs);
+		});
+		try {
+			await Promise.race([running, impatience]);
+		} finally {
+			clearTimeout(timer);
+		}
 	}
 
-	async #attempt(consumer: EventConsumer, event: DomainEvent): Promise<void> {
-		const key = `${consumer.name}:${event.id}`;
+	async #attempt(consumer: EventConsumer, event: DomainEvent, key: string): Promise<void> {
 		const attempt = (this.#failures.get(key) ?? 0) + 1;
 		try {
 			await consumer.handlers[event.name]?.(event as never, { attempt });

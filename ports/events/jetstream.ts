@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import {
 	AckPolicy,
+	ConsumerEvents,
 	type ConsumerMessages,
 	connect,
 	DeliverPolicy,
@@ -20,6 +22,14 @@ const DEDUPLICATION_MS = 120_000;
 const ACK_WAIT_MS = 30_000;
 const WORKING_EVERY_MS = 10_000;
 const TIMEOUT_MS = 5_000;
+const RECOVER_AFTER_MS = 250;
+/** What tells that the stream or its consumer went away under a pull, though NATS itself stayed. */
+const GONE: ReadonlySet<string> = new Set([
+	ConsumerEvents.ConsumerDeleted,
+	ConsumerEvents.ConsumerNotFound,
+	ConsumerEvents.StreamNotFound,
+	ConsumerEvents.HeartbeatsMissed,
+]);
 /** Messages of one consumer in work at once, over all its nodes. */
 const MAX_IN_FLIGHT = 64;
 
@@ -47,11 +57,16 @@ export class JetStreamEvents implements EventBus {
 	#client: JetStreamClient | undefined;
 	#created: string | undefined;
 	#isUp = false;
+	#isStopped = false;
 	#recovering: Promise<void> | undefined;
 
 	constructor(url: string, log: Logger) {
 		this.#url = url;
 		this.#log = log;
+	}
+
+	get since(): Date | undefined {
+		return this.#created === undefined ? undefined : new Date(this.#created);
 	}
 
 	async start(): Promise<void> {
@@ -78,6 +93,7 @@ export class JetStreamEvents implements EventBus {
 
 	async stop(): Promise<void> {
 		this.#isUp = false;
+		this.#isStopped = true;
 		await Promise.all(this.#subscriptions.map(subscription => closeQuietly(subscription)));
 		await Promise.allSettled([...this.#running]);
 		await this.#connection?.close();
@@ -85,18 +101,15 @@ export class JetStreamEvents implements EventBus {
 
 	async publish(event: DomainEvent): Promise<void> {
 		if (!this.#client) throw new Error("JetStream is not connected yet");
-		const publishOnce = () =>
-			this.#client?.publish(`${SUBJECTS}.${event.name}`, JSON.stringify(event), {
+		try {
+			await this.#client.publish(`${SUBJECTS}.${event.name}`, JSON.stringify(event), {
 				msgID: event.id,
 				timeout: TIMEOUT_MS,
 			});
-		try {
-			await publishOnce();
 		} catch (error) {
-			// 503: nobody stores this subject, so the stream is gone.
-			if (!isCode(error, "503")) throw error;
-			await this.#recover();
-			await publishOnce();
+			// 503: nobody stores this subject, so the stream is gone. The relay comes back with the event.
+			if (isCode(error, "503")) void this.#recover();
+			throw error;
 		}
 	}
 
@@ -124,28 +137,40 @@ export class JetStreamEvents implements EventBus {
 	async #watch(connection: NatsConnection): Promise<void> {
 		for await (const status of connection.status()) {
 			if (status.type === "disconnect") this.#isUp = false;
-			if (status.type !== "reconnect") continue;
-			this.#recover().catch(error => this.#log.error({ err: error }, "JetStream could not be recovered"));
+			if (status.type === "reconnect") void this.#recover();
 		}
 		this.#isUp = false;
 	}
 
-	/** After a reconnect: the stream may be gone or another one, and the pulls of before are not to be relied on. */
+	/**
+	 * The stream may be gone or another one, and the pulls of before are not to be relied on. Tries until it succeeds,
+	 * after a wait: JetStream is up later than NATS itself, and a stream made while its files are removed stays broken.
+	 */
 	#recover(): Promise<void> {
 		this.#recovering ??= (async () => {
-			try {
-				const before = this.#created;
-				await this.#ensureStream();
-				await Promise.all(this.#subscriptions.map(subscription => this.#consume(subscription)));
-				this.#isUp = true;
-				if (before === this.#created) return;
-				this.#log.warn("The event stream came back empty: relays publish again what consumers may have missed");
-				for (const listener of this.#lost) listener();
-			} finally {
-				this.#recovering = undefined;
-			}
+			do {
+				await delay(RECOVER_AFTER_MS, undefined, { ref: false });
+			} while (!this.#isStopped && !(await this.#isRecovered()));
+			this.#recovering = undefined;
 		})();
 		return this.#recovering;
+	}
+
+	async #isRecovered(): Promise<boolean> {
+		const before = this.#created;
+		try {
+			await this.#ensureStream();
+			await Promise.all(this.#subscriptions.map(subscription => this.#consume(subscription)));
+		} catch (error) {
+			this.#log.warn({ err: error }, "JetStream is not back yet");
+			return false;
+		}
+		this.#isUp = true;
+		if (before !== this.#created) {
+			this.#log.warn("The event stream came back empty: relays publish again what consumers may have missed");
+			for (const listener of this.#lost) listener();
+		}
+		return true;
 	}
 
 	async #ensureStream(): Promise<void> {
@@ -174,6 +199,7 @@ export class JetStreamEvents implements EventBus {
 
 	async #consume(subscription: Subscription): Promise<void> {
 		await closeQuietly(subscription);
+		if (this.#isStopped) return;
 		const { consumer, event } = subscription;
 		const durable = `${consumer.name}-${event.replaceAll(/[^a-z0-9]/gi, "_")}`;
 		await this.#manager?.consumers.add(STREAM, {
@@ -192,6 +218,11 @@ export class JetStreamEvents implements EventBus {
 		void (async () => {
 			for await (const message of messages) this.#track(this.#handle(subscription, message));
 		})().catch(error => this.#log.warn({ err: error, durable }, "A pull of events ended"));
+		void this.#watchPull(messages);
+	}
+
+	async #watchPull(messages: ConsumerMessages): Promise<void> {
+		for await (const status of await messages.status()) if (GONE.has(status.type)) void this.#recover();
 	}
 
 	#track(work: Promise<void>): void {
@@ -210,18 +241,34 @@ export class JetStreamEvents implements EventBus {
 				message.term();
 				return;
 			}
-			try {
-				await handler(event as never, { attempt });
-			} catch (error) {
-				if (attempt < consumer.retry.maxAttempts) {
-					message.nak(Math.min(consumer.retry.baseMs * 2 ** (attempt - 1), consumer.retry.maxMs));
-					return;
-				}
-				await consumer.onDead(event, error, attempt);
-			}
-			message.ack();
+			const wait = await this.#attempt(consumer, handler, event, attempt);
+			if (wait === undefined) message.ack();
+			else message.nak(wait);
 		} finally {
 			clearInterval(alive);
+		}
+	}
+
+	/** Gives the wait before the next attempt; undefined when the event is done, or dead and kept. */
+	async #attempt(
+		{ retry, onDead }: EventConsumer,
+		handler: EventHandler,
+		event: DomainEvent,
+		attempt: number,
+	): Promise<number | undefined> {
+		try {
+			await handler(event as never, { attempt });
+			return undefined;
+		} catch (error) {
+			const wait = Math.min(retry.baseMs * 2 ** (attempt - 1), retry.maxMs);
+			if (attempt < retry.maxAttempts) return wait;
+			try {
+				await onDead(event, error, attempt);
+				return undefined;
+			} catch (failure) {
+				this.#log.error({ err: failure, event: event.id }, "A dead letter could not be kept; its event stays");
+				return wait;
+			}
 		}
 	}
 }

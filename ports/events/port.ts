@@ -65,6 +65,8 @@ export interface EventBus {
 	 */
 	publish(event: DomainEvent): Promise<void>;
 	subscribe(consumer: EventConsumer): Promise<void>;
+	/** When the engine's store began: what was published before is not in it. Undefined when it has no store of its own. */
+	readonly since: Date | undefined;
 	/** Called when the stream came back empty, so that relays publish again what consumers may have missed. */
 	onStreamLost(listener: () => void): void;
 	/** False while the engine cannot take events: readiness reports it. */

@@ -1,5 +1,5 @@
 import type { BrokerOptions } from "moleculer";
-import type { Config } from "./lib/config.ts";
+import type { Config, LogLevel } from "./lib/config.ts";
 import { errorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
 import { cache } from "./middlewares/cache.ts";
@@ -24,7 +24,7 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 	return {
 		namespace: "stoa",
 		nodeID: config.nodeId,
-		logger: { type: "Pino", options: { level: config.logLevel, pino: { options: loggerOptions(config.logLevel) } } },
+		logger: brokerLogger(config.logLevel),
 		// Plain JSON is the fastest serializer for what Stoa sends.
 		serializer: "JSON",
 		...(config.natsUrl ? { transporter: natsTransporter(config.natsUrl) } : {}),
@@ -80,6 +80,12 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 			httpDrain,
 		]),
 	};
+}
+
+/** At `info` the broker tells every step of every module's start: that is for who looks for it with `debug`. */
+function brokerLogger(logLevel: LogLevel): NonNullable<BrokerOptions["logger"]> {
+	const level = logLevel === "info" ? "warn" : logLevel;
+	return { type: "Pino", options: { level, pino: { options: loggerOptions(level) } } };
 }
 
 function natsTransporter(url: string): NonNullable<BrokerOptions["transporter"]> {

@@ -47,10 +47,14 @@ export async function placeOrder(deps: Deps, input: PlaceOrder): Promise<Placed>
 /** The same key again: the answer it got, or the saga its first request left behind. */
 async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Promise<Placed> {
 	if (known.requestHash !== input.requestHash) throw keyReused();
-	if (known.outcome) return placed(known, true);
+	if (known.outcome) {
+		// Its process may have died before it finished the cart.
+		deps.later("finish the cart", () => deps.carts.finish(known.cartId, known._id));
+		return placed(known, true);
+	}
 	const order = await deps.orders.takeLease(known._id);
 	if (!order) throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
-	if (order.position === "declining") {
+	if (order.position === "declining" || order.status === "failed") {
 		const failure = order.failure ?? RECOVERED;
 		await undo(deps, order, failure, order.status === "failed" ? "free" : "void");
 		throw toError(failure);

@@ -57,7 +57,10 @@ function collectPath(path: string, condition: unknown, element: object | undefin
 		list.push({ intervals, element: of });
 		out.paths.set(path, list);
 	};
-	if (!isOperatorDoc(condition)) return add(intervalsOf("$eq", condition, {}));
+	if (!isOperatorDoc(condition)) {
+		add(intervalsOf("$eq", condition, {}));
+		return;
+	}
 	for (const [op, arg] of Object.entries(condition)) {
 		if (op === "$elemMatch" && isPlain(arg)) collectElement(path, arg, out);
 		else if (op === "$all" && Array.isArray(arg)) {

@@ -1,7 +1,7 @@
 // Documents are kept as bytes; the objects made of them are kept for a while and never changed.
 import { checkSize, decode } from "./bson-bytes.ts";
 import { MongoError } from "./errors.ts";
-import { Index, type IndexKey, type IndexSpec, sameKeys } from "./index-tree.ts";
+import { Index, type IndexKey, type IndexSpec, sameKeys, treeKey } from "./index-tree.ts";
 import { type Doc, idKey, show } from "./values.ts";
 
 /** One version of a document. */
@@ -121,10 +121,7 @@ export class Collection {
 		for (const [key, s] of this.docs) {
 			const doc = s.doc ?? decode(s.bytes);
 			for (const [i, index] of indexes.entries()) {
-				for (const values of index.keysOf(doc)) {
-					values.push(key);
-					entries[i]?.push(values);
-				}
+				for (const values of index.keysOf(doc)) entries[i]?.push(treeKey(values, key));
 			}
 		}
 		for (const [i, index] of indexes.entries()) index.fill(entries[i] ?? [], this.namespace);

@@ -161,6 +161,8 @@ export const OPERATORS: Record<string, Operator> = {
 		}
 		return args.join("");
 	},
+	$toUpper: ([v]) => (isNil(v) ? "" : String(v).toUpperCase()),
+	$toLower: ([v]) => (isNil(v) ? "" : String(v).toLowerCase()),
 	$concatArrays: concatArrays,
 	$arrayElemAt: elementAt,
 	$first: ([v]) => firstOf("$first", v, 0),

@@ -17,6 +17,8 @@ export interface IndexSpec {
 	partialFilterExpression?: Doc;
 	expireAfterSeconds?: number;
 }
+const MAX_WORDS = 50_000;
+
 /** The indexed values; in the tree, the document's key comes after them. */
 export type IndexKey = unknown[];
 
@@ -28,6 +30,7 @@ export class Index {
 	readonly manyFields: boolean[];
 	readonly #partial: Matcher | undefined;
 	readonly #tree;
+	readonly #words = new Map<string, string>();
 
 	constructor(spec: IndexSpec) {
 		this.spec = spec;
@@ -96,7 +99,18 @@ export class Index {
 	}
 
 	add(id: string, keys: IndexKey[]): void {
-		for (const key of keys) this.#tree.set([...key, id], true);
+		for (const key of keys) this.#tree.set(treeKey(this.#shared(key), id), true);
+	}
+	/** Words of arrays come again in many documents: one copy of each serves all their keys. */
+	#shared(key: IndexKey): IndexKey {
+		for (const [i, isMany] of this.manyFields.entries()) {
+			const value = key[i];
+			if (!isMany || typeof value !== "string") continue;
+			const known = this.#words.get(value);
+			if (known !== undefined) key[i] = known;
+			else if (this.#words.size < MAX_WORDS) this.#words.set(value, value);
+		}
+		return key;
 	}
 	remove(id: string, keys: IndexKey[]): void {
 		for (const key of keys) this.#tree.delete([...key, id]);
@@ -128,12 +142,31 @@ export class Index {
 			if (this.spec.unique && previous && previous.at(-1) !== entry.at(-1) && this.#sameValues(previous, entry)) {
 				throw this.duplicate(entry, namespace);
 			}
-			this.#tree.set(entry, true);
+			this.#tree.set(this.#shared(entry), true);
 			previous = entry;
 		}
 	}
 	#sameValues(a: IndexKey, b: IndexKey): boolean {
 		return this.fields.every((_, i) => compare(a[i], b[i]) === 0);
+	}
+}
+
+/**
+ * The indexed values with the document's key behind them. Written out, because an array that grows keeps room for
+ * sixteen more, and there are millions of these.
+ */
+export function treeKey(values: IndexKey, id: string): IndexKey {
+	switch (values.length) {
+		case 1:
+			return [values[0], id];
+		case 2:
+			return [values[0], values[1], id];
+		case 3:
+			return [values[0], values[1], values[2], id];
+		case 4:
+			return [values[0], values[1], values[2], values[3], id];
+		default:
+			return [...values, id].slice();
 	}
 }
 

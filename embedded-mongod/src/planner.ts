@@ -212,8 +212,11 @@ const UNSORTED: Order = { isSorted: false, isMerged: false, isReverse: false };
 /** Whether the index gives the wanted order: behind fields that are points, all directions as they are or all reversed. */
 function sortOf(index: Index, prefix: Intervals[], sort: SortSpec | undefined): Order {
 	const isFixed = (i: number) => (prefix[i]?.length ?? 2) <= 1;
-	// A field that holds arrays gives each document once, in order, only where it is bound to one value.
-	if (!hasSort(sort) || index.manyFields.some((isMany, i) => isMany && !isFixed(i))) return UNSORTED;
+	// A field that holds arrays gives each document once only where it is bound to one value, and no order of its own:
+	// documents sort by their least or greatest element, whichever was asked for.
+	const spoils = (field: string, i: number) =>
+		index.manyFields[i] === true && (!isFixed(i) || (sort !== undefined && field in sort));
+	if (!hasSort(sort) || index.fields.some(spoils)) return UNSORTED;
 	const wanted = Object.entries(sort).filter(([path]) => !isFixed(index.fields.indexOf(path)));
 	let isMerged = false;
 	let sign = 0;

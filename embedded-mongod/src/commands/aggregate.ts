@@ -46,7 +46,8 @@ function headOf(pipeline: Doc[]): Head {
 function isCount(stages: Doc[]): string | undefined {
 	const [stage, more] = stages;
 	const group = stage?.["$group"];
-	if (more || !isPlain(group) || typeof group["_id"] === "string" || isPlain(group["_id"])) return undefined;
+	if (more || !isPlain(group) || !("_id" in group) || typeof group["_id"] === "string" || isPlain(group["_id"]))
+		return undefined;
 	const [name, ...others] = Object.keys(group).filter(k => k !== "_id");
 	return name && !others.length && own(group[name], "$sum") === 1 ? name : undefined;
 }

@@ -1,0 +1,249 @@
+import { type Case, codeOf } from "../support/cases.ts";
+import type { Db, Document, Named } from "../support/servers.ts";
+
+async function orders(db: Db) {
+	const c = db.collection<Document & { _id: number }>("orders");
+	await c.insertMany([
+		{
+			_id: 1,
+			user: "a",
+			total: 10,
+			at: new Date("2026-01-01T10:00:00Z"),
+			lines: [
+				{ sku: "x", q: 1 },
+				{ sku: "y", q: 2 },
+			],
+		},
+		{ _id: 2, user: "b", total: 20, at: new Date("2026-01-01T23:00:00Z"), lines: [{ sku: "x", q: 3 }] },
+		{ _id: 3, user: "a", total: 5, at: new Date("2026-02-03T00:00:00Z"), lines: [] },
+		{ _id: 4, user: null, at: new Date("2026-02-04T00:00:00Z") },
+	]);
+	return c;
+}
+const table = (name: string, rows: [pipeline: Document[], result: Document[]][]): Case => ({
+	name,
+	async run(db) {
+		const c = await orders(db);
+		await db.collection<Named>("users").insertMany([
+			{ _id: "a", name: "Ann" },
+			{ _id: "b", name: "Bob" },
+		]);
+		for (const [pipeline, result] of rows) {
+			expect([pipeline, await c.aggregate(pipeline).toArray()]).toEqual([pipeline, result]);
+		}
+	},
+});
+
+export const aggregateCases: Case[] = [
+	table("$group sums, averages, lists and counts", [
+		[
+			[
+				{
+					$group: {
+						_id: "$user",
+						n: { $sum: 1 },
+						sum: { $sum: "$total" },
+						avg: { $avg: "$total" },
+						max: { $max: "$total" },
+					},
+				},
+				{ $sort: { _id: 1 } },
+			],
+			[
+				{ _id: null, n: 1, sum: 0, avg: null, max: null },
+				{ _id: "a", n: 2, sum: 15, avg: 7.5, max: 10 },
+				{ _id: "b", n: 1, sum: 20, avg: 20, max: 20 },
+			],
+		],
+		[
+			[
+				{ $match: { user: "a" } },
+				{ $group: { _id: null, ids: { $push: "$_id" }, first: { $first: "$total" }, last: { $last: "$total" } } },
+			],
+			[{ _id: null, ids: [1, 3], first: 10, last: 5 }],
+		],
+		[
+			[{ $group: { _id: { m: { $month: "$at" } }, n: { $count: {} } } }, { $sort: { _id: 1 } }],
+			[
+				{ _id: { m: 1 }, n: 2 },
+				{ _id: { m: 2 }, n: 2 },
+			],
+		],
+		[[{ $match: { _id: 99 } }, { $group: { _id: null, n: { $sum: 1 } } }], []],
+		[[{ $match: { user: "a" } }, { $count: "n" }], [{ n: 2 }]],
+		[[{ $sortByCount: "$user" }, { $limit: 1 }], [{ _id: "a", count: 2 }]],
+	]),
+	table("$unwind, with and without what is empty", [
+		[
+			[{ $unwind: "$lines" }, { $group: { _id: "$lines.sku", q: { $sum: "$lines.q" } } }, { $sort: { _id: 1 } }],
+			[
+				{ _id: "x", q: 4 },
+				{ _id: "y", q: 2 },
+			],
+		],
+		[
+			[
+				{ $unwind: { path: "$lines", preserveNullAndEmptyArrays: true, includeArrayIndex: "i" } },
+				{ $project: { i: 1 } },
+				{ $sort: { _id: 1, i: 1 } },
+			],
+			[
+				{ _id: 1, i: 0 },
+				{ _id: 1, i: 1 },
+				{ _id: 2, i: 0 },
+				{ _id: 3, i: null },
+				{ _id: 4, i: null },
+			],
+		],
+	]),
+	table("$project, $addFields, $replaceRoot and $unset", [
+		[[{ $match: { _id: 1 } }, { $project: { _id: 0, user: 1, n: { $size: "$lines" } } }], [{ user: "a", n: 2 }]],
+		[[{ $match: { _id: 2 } }, { $project: { "lines.q": 1 } }], [{ _id: 2, lines: [{ q: 3 }] }]],
+		[[{ $match: { _id: 2 } }, { $project: { at: 0, lines: 0 } }], [{ _id: 2, user: "b", total: 20 }]],
+		[
+			[{ $match: { _id: 2 } }, { $project: { label: { $concat: ["$user", "-", { $toString: "$_id" }] } } }],
+			[{ _id: 2, label: "b-2" }],
+		],
+		[
+			[{ $match: { _id: 2 } }, { $replaceRoot: { newRoot: { $mergeObjects: [{ x: 1 }, { u: "$user" }] } } }],
+			[{ x: 1, u: "b" }],
+		],
+		[
+			[{ $match: { _id: 2 } }, { $addFields: { double: { $multiply: ["$total", 2] } } }, { $unset: ["lines", "at"] }],
+			[{ _id: 2, user: "b", total: 20, double: 40 }],
+		],
+	]),
+	table("$lookup by fields and by a pipeline", [
+		[
+			[
+				{ $match: { _id: { $lte: 2 } } },
+				{ $lookup: { from: "users", localField: "user", foreignField: "_id", as: "u" } },
+				{ $project: { u: 1 } },
+			],
+			[
+				{ _id: 1, u: [{ _id: "a", name: "Ann" }] },
+				{ _id: 2, u: [{ _id: "b", name: "Bob" }] },
+			],
+		],
+		[
+			[
+				{ $match: { _id: 1 } },
+				{
+					$lookup: {
+						from: "users",
+						let: { who: "$user" },
+						pipeline: [{ $match: { $expr: { $ne: ["$_id", "$$who"] } } }, { $project: { name: 1 } }],
+						as: "others",
+					},
+				},
+				{ $project: { others: 1 } },
+			],
+			[{ _id: 1, others: [{ _id: "b", name: "Bob" }] }],
+		],
+	]),
+	table("$facet, $bucket, $unionWith, $sort and $skip", [
+		[
+			[
+				{
+					$facet: {
+						all: [{ $count: "n" }],
+						top: [{ $sort: { total: -1 } }, { $limit: 1 }, { $project: { total: 1 } }],
+					},
+				},
+			],
+			[{ all: [{ n: 4 }], top: [{ _id: 2, total: 20 }] }],
+		],
+		[
+			[
+				{ $match: { total: { $exists: true } } },
+				{ $bucket: { groupBy: "$total", boundaries: [0, 10, 30], output: { n: { $sum: 1 } } } },
+			],
+			[
+				{ _id: 0, n: 1 },
+				{ _id: 10, n: 2 },
+			],
+		],
+		[
+			[
+				{ $match: { _id: 1 } },
+				{ $unionWith: { coll: "users", pipeline: [{ $match: { _id: "a" } }] } },
+				{ $project: { _id: 1 } },
+			],
+			[{ _id: 1 }, { _id: "a" }],
+		],
+		[
+			[{ $sort: { _id: -1 } }, { $skip: 1 }, { $limit: 2 }, { $project: { _id: 1 } }],
+			[{ _id: 3 }, { _id: 2 }],
+		],
+	]),
+	table("dates are truncated and written", [
+		[
+			[
+				{ $group: { _id: { $dateTrunc: { date: "$at", unit: "day" } }, n: { $sum: 1 } } },
+				{ $sort: { _id: 1 } },
+				{ $limit: 1 },
+			],
+			[{ _id: new Date("2026-01-01T00:00:00Z"), n: 2 }],
+		],
+		[
+			[{ $match: { _id: 3 } }, { $project: { d: { $dateToString: { date: "$at", format: "%Y-%m" } } } }],
+			[{ _id: 3, d: "2026-02" }],
+		],
+	]),
+	{
+		name: "$merge adds to another collection, $out replaces it",
+		async run(db) {
+			const c = await orders(db);
+			const sums = [{ $match: { user: { $ne: null } } }, { $group: { _id: "$user", sum: { $sum: "$total" } } }];
+			await db.collection<Named>("sums").insertOne({ _id: "a", kept: true });
+			await c.aggregate([...sums, { $merge: { into: "sums" } }]).toArray();
+			const after = await db.collection("sums").find().sort({ _id: 1 }).toArray();
+			expect(after).toEqual([
+				{ _id: "a", kept: true, sum: 15 },
+				{ _id: "b", sum: 20 },
+			]);
+			await c.aggregate([{ $match: { _id: 1 } }, { $project: { _id: 1 } }, { $out: "sums" }]).toArray();
+			expect(await db.collection("sums").find().toArray()).toEqual([{ _id: 1 }]);
+		},
+	},
+	{
+		name: "$setWindowFields runs along the documents",
+		async run(db) {
+			const c = await orders(db);
+			const running = { $sum: "$total", window: { documents: ["unbounded", "current"] } };
+			const found = await c
+				.aggregate([
+					{ $match: { total: { $exists: true } } },
+					{ $setWindowFields: { sortBy: { _id: 1 }, output: { running } } },
+					{ $project: { running: 1 } },
+				])
+				.toArray();
+			expect(found).toEqual([
+				{ _id: 1, running: 10 },
+				{ _id: 2, running: 30 },
+				{ _id: 3, running: 35 },
+			]);
+		},
+	},
+	{
+		name: "aggregating changes no stored document",
+		async run(db) {
+			const c = await orders(db);
+			const before = await c.find().sort({ _id: 1 }).toArray();
+			await c
+				.aggregate([{ $addFields: { "lines.z": 1 } }, { $unwind: "$lines" }, { $set: { "lines.q": 0 } }])
+				.toArray();
+			await c.aggregate([{ $fill: { output: { total: { value: 0 } } } }]).toArray();
+			expect(await c.find().sort({ _id: 1 }).toArray()).toEqual(before);
+		},
+	},
+	{
+		name: "unknown stages and accumulators are errors",
+		async run(db) {
+			const c = await orders(db);
+			expect(await codeOf(c.aggregate([{ $foo: 1 }]).toArray())).toBe(40324);
+			expect(await codeOf(c.aggregate([{ $group: { _id: null, x: { $foo: 1 } } }]).toArray())).toBe(15952);
+			expect(await codeOf(c.aggregate([{ $group: { x: { $sum: 1 } } }]).toArray())).toBe(15955);
+		},
+	},
+];

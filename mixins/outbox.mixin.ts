@@ -180,6 +180,8 @@ class Relay implements Outbox {
 			const filter = isSweep ? { "outbox.at": { $lte: new Date() } } : { _id: { $in: ids } };
 			if (isSweep || ids.length > 0) fresh.push(...(await this.#collect(source, filter)));
 		}
+		// While the bus is away nothing is tried, so that nothing has to wait out its pauses when it is back.
+		if (!this.#host.broker.stoa.events.isReady()) return;
 		await this.#publishAll(fresh);
 		if (!isSweep) return;
 		await this.#reopenLost();

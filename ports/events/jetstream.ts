@@ -19,16 +19,18 @@ const STREAM = "STOA_EVENTS";
 const SUBJECTS = "stoa.events";
 const MAX_AGE_MS = 7 * 86_400_000;
 const DEDUPLICATION_MS = 120_000;
-const ACK_WAIT_MS = 30_000;
-const WORKING_EVERY_MS = 10_000;
+/** What a node that died had in work comes again after this; a handler that lives says so. */
+const ACK_WAIT_MS = 10_000;
+const WORKING_EVERY_MS = 3_000;
 const TIMEOUT_MS = 5_000;
 const RECOVER_AFTER_MS = 250;
+/** How soon a node that only publishes notices that another one had to make the stream anew. */
+const CHECK_EVERY_MS = 5_000;
 /** What tells that the stream or its consumer went away under a pull, though NATS itself stayed. */
 const GONE: ReadonlySet<string> = new Set([
 	ConsumerEvents.ConsumerDeleted,
 	ConsumerEvents.ConsumerNotFound,
 	ConsumerEvents.StreamNotFound,
-	ConsumerEvents.HeartbeatsMissed,
 ]);
 /** Messages of one consumer in work at once, over all its nodes. */
 const MAX_IN_FLIGHT = 64;
@@ -38,6 +40,7 @@ interface Subscription {
 	event: EventName;
 	handler: EventHandler;
 	messages: ConsumerMessages | undefined;
+	isGone: boolean;
 }
 
 /**
@@ -58,6 +61,7 @@ export class JetStreamEvents implements EventBus {
 	#created: string | undefined;
 	#isUp = false;
 	#isStopped = false;
+	#check: NodeJS.Timeout | undefined;
 	#recovering: Promise<void> | undefined;
 
 	constructor(url: string, log: Logger) {
@@ -85,6 +89,7 @@ export class JetStreamEvents implements EventBus {
 		await this.#ensureStream();
 		this.#isUp = true;
 		void this.#watch(connection);
+		this.#check = setInterval(() => void (this.#isUp && this.#recover()), CHECK_EVERY_MS).unref();
 	}
 
 	open(): void {
@@ -94,13 +99,15 @@ export class JetStreamEvents implements EventBus {
 	async stop(): Promise<void> {
 		this.#isUp = false;
 		this.#isStopped = true;
+		clearInterval(this.#check);
 		await Promise.all(this.#subscriptions.map(subscription => closeQuietly(subscription)));
 		await Promise.allSettled([...this.#running]);
 		await this.#connection?.close();
 	}
 
 	async publish(event: DomainEvent): Promise<void> {
-		if (!this.#client) throw new Error("JetStream is not connected yet");
+		// NATS would keep it until it is back, or until the time-out: better to know at once.
+		if (!this.#client || !this.#isUp) throw new Error("JetStream is not connected");
 		try {
 			await this.#client.publish(`${SUBJECTS}.${event.name}`, JSON.stringify(event), {
 				msgID: event.id,
@@ -120,6 +127,7 @@ export class JetStreamEvents implements EventBus {
 				event: event as EventName,
 				handler: handler as EventHandler,
 				messages: undefined,
+				isGone: false,
 			};
 			this.#subscriptions.push(subscription);
 			await this.#consume(subscription);
@@ -143,8 +151,9 @@ export class JetStreamEvents implements EventBus {
 	}
 
 	/**
-	 * The stream may be gone or another one, and the pulls of before are not to be relied on. Tries until it succeeds,
-	 * after a wait: JetStream is up later than NATS itself, and a stream made while its files are removed stays broken.
+	 * The stream may be gone or another one. Tries until it is there, after a wait: JetStream is up later than NATS
+	 * itself, and a stream made while its files are removed stays broken. Pulls go on by themselves where their consumer
+	 * still exists; closing one loses what is on the way to it until its time to acknowledge has passed.
 	 */
 	#recover(): Promise<void> {
 		this.#recovering ??= (async () => {
@@ -160,9 +169,12 @@ export class JetStreamEvents implements EventBus {
 		const before = this.#created;
 		try {
 			await this.#ensureStream();
-			await Promise.all(this.#subscriptions.map(subscription => this.#consume(subscription)));
+			const broken = this.#subscriptions.filter(({ isGone }) => isGone || before !== this.#created);
+			await Promise.all(broken.map(subscription => this.#consume(subscription)));
 		} catch (error) {
 			this.#log.warn({ err: error }, "JetStream is not back yet");
+			// The next try has to see the difference again.
+			this.#created = before;
 			return false;
 		}
 		this.#isUp = true;
@@ -215,14 +227,19 @@ export class JetStreamEvents implements EventBus {
 		const messages = await pull?.consume({ max_messages: MAX_IN_FLIGHT, expires: 5_000 });
 		if (!messages) return;
 		subscription.messages = messages;
+		subscription.isGone = false;
 		void (async () => {
 			for await (const message of messages) this.#track(this.#handle(subscription, message));
 		})().catch(error => this.#log.warn({ err: error, durable }, "A pull of events ended"));
-		void this.#watchPull(messages);
+		void this.#watchPull(subscription, messages);
 	}
 
-	async #watchPull(messages: ConsumerMessages): Promise<void> {
-		for await (const status of await messages.status()) if (GONE.has(status.type)) void this.#recover();
+	async #watchPull(subscription: Subscription, messages: ConsumerMessages): Promise<void> {
+		for await (const status of await messages.status()) {
+			if (!GONE.has(status.type) || subscription.messages !== messages) continue;
+			subscription.isGone = true;
+			void this.#recover();
+		}
 	}
 
 	#track(work: Promise<void>): void {

@@ -30,7 +30,12 @@ if (!existsSync(node)) {
 // argon2 and the journal's fsync share libuv's pool: 8 threads keep one from starving the other. glibc's many arenas and
 // V8's generous growth would double what a shop with twenty thousand products takes; neither buys it any speed.
 const leanHeap = ["--heap-growing-percent=20", "--max-semi-space-size=4"];
-const env = { UV_THREADPOOL_SIZE: "8", MALLOC_ARENA_MAX: "2", ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}` };
+const env = {
+	UV_THREADPOOL_SIZE: "8",
+	MALLOC_ARENA_MAX: "2",
+	...process.env,
+	PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`,
+};
 const child = spawn(node, [...leanHeap, ...process.argv.slice(2)], { stdio: "inherit", env });
 // The terminal sends Ctrl-C to the whole group; the child decides when to end, this process only waits and passes on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {

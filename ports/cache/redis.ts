@@ -6,6 +6,8 @@ import type { CacheStore } from "./port.ts";
 
 const COMMAND_TIMEOUT_MS = 200;
 const RETRY_BUMP_MS = 250;
+/** After a command that was not answered, reads do not even ask for so long: a frozen Redis must not slow every request. */
+const AWAY_MS = 500;
 /** INCR with an expiry in one step: a counter without one would never end. */
 const HIT = `local n = redis.call('INCR', KEYS[1]) local t = redis.call('PTTL', KEYS[1])
 if t < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) t = tonumber(ARGV[1]) end return {n, t}`;
@@ -25,6 +27,8 @@ export class RedisCache implements CacheStore {
 	/** Bumps that Redis did not take yet: until it has, this process caches nothing of these aggregates. */
 	readonly #pending = new Set<string>();
 	#retry: NodeJS.Timeout | undefined;
+	#awayUntil = 0;
+	#isStopped = false;
 
 	constructor(url: string, log: Logger) {
 		this.#log = log;
@@ -43,11 +47,13 @@ export class RedisCache implements CacheStore {
 		this.#redis.on("ready", () => this.#values.clear());
 	}
 
+	/** A Redis that is down is no reason not to start: it is connected to when it is back. */
 	async start(): Promise<void> {
-		await this.#redis.connect();
+		await this.#redis.connect().catch(error => this.#log.warn({ err: error }, "Redis is away: nothing is cached"));
 	}
 
 	async stop(): Promise<void> {
+		this.#isStopped = true;
 		clearTimeout(this.#retry);
 		this.#redis.disconnect();
 		await Promise.resolve();
@@ -56,7 +62,7 @@ export class RedisCache implements CacheStore {
 	async generation(aggregate: string): Promise<string | undefined> {
 		if (this.#pending.has(aggregate)) return undefined;
 		const key = keyOf(aggregate);
-		return this.#quietly(async () => {
+		return this.#ask(async () => {
 			const known = await this.#redis.get(key);
 			if (known) return known;
 			await this.#redis.set(key, randomUUID(), "NX");
@@ -66,9 +72,13 @@ export class RedisCache implements CacheStore {
 
 	async bump(aggregate: string): Promise<void> {
 		this.#pending.add(aggregate);
-		const isTaken = await this.#quietly(() => this.#redis.set(keyOf(aggregate), randomUUID()));
-		if (isTaken) this.#pending.delete(aggregate);
-		else this.#retryLater();
+		if (await this.#quietly(() => this.#redis.set(keyOf(aggregate), randomUUID()))) {
+			this.#pending.delete(aggregate);
+			return;
+		}
+		// Another bump that succeeded meanwhile may have been before this one's commit.
+		this.#pending.add(aggregate);
+		this.#retryLater();
 	}
 
 	async get<T>(key: string): Promise<T | undefined> {
@@ -82,12 +92,16 @@ export class RedisCache implements CacheStore {
 	}
 
 	async hit(key: string, windowMs: number): Promise<{ count: number; resetMs: number }> {
-		const answer = await this.#quietly(() => this.#redis.stoaHit(`stoa:hit:${key}`, windowMs));
+		const answer = await this.#ask(() => this.#redis.stoaHit(`stoa:hit:${key}`, windowMs));
 		return answer ? { count: answer[0], resetMs: answer[1] } : { count: 0, resetMs: windowMs };
 	}
 
 	isReady(): boolean {
 		return this.#redis.status === "ready";
+	}
+
+	async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
+		return Date.now() < this.#awayUntil ? undefined : this.#quietly(command);
 	}
 
 	/** A Redis that fails or hangs must cost a cache hit, never a request. */
@@ -97,11 +111,13 @@ export class RedisCache implements CacheStore {
 			return await command();
 		} catch (error) {
 			this.#log.debug({ err: error }, "Redis did not answer");
+			this.#awayUntil = Date.now() + AWAY_MS;
 			return undefined;
 		}
 	}
 
 	#retryLater(): void {
+		if (this.#isStopped) return;
 		this.#retry ??= setTimeout(() => {
 			this.#retry = undefined;
 			for (const aggregate of [...this.#pending]) void this.bump(aggregate);

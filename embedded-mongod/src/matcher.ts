@@ -86,7 +86,11 @@ interface Condition {
 	one: LeafTest;
 	any: (leaves: unknown[]) => boolean;
 }
-const positive = (one: LeafTest): Condition => ({ one, any: leaves => leaves.some(one) });
+type Wrap = (test: LeafTest) => Condition;
+/** The leaf as it is. */
+const exact: Wrap = one => ({ one, any: leaves => leaves.some(one) });
+/** The leaf itself or, when it is an array, one of its elements. */
+const expanding: Wrap = test => exact(leaf => test(leaf) || (Array.isArray(leaf) && leaf.some(test)));
 const negative = (c: Condition): Condition => ({ one: v => !c.one(v), any: leaves => !c.any(leaves) });
 const both = (list: Condition[]): Condition =>
 	list.length === 1 && list[0]
@@ -95,58 +99,58 @@ const both = (list: Condition[]): Condition =>
 
 export const isOperatorDoc = (c: unknown): c is Doc => isPlain(c) && (Object.keys(c)[0] ?? "").startsWith("$");
 
-function compileCondition(condition: unknown, evaluation: Evaluation): Condition {
-	if (condition instanceof RegExp || bsonType(condition) === "BSONRegExp") return positive(regexTest(condition));
-	if (!isOperatorDoc(condition) || "$ref" in condition) return positive(equalTest(condition));
+function compileCondition(condition: unknown, evaluation: Evaluation, wrap: Wrap = expanding): Condition {
+	if (condition instanceof RegExp || bsonType(condition) === "BSONRegExp") return wrap(regexTest(condition));
+	if (!isOperatorDoc(condition) || "$ref" in condition) return wrap(equalTest(condition));
 	return both(
 		Object.entries(condition).flatMap(([op, arg]) =>
-			op === "$options" ? [] : [operator(op, arg, condition, evaluation)],
+			op === "$options" ? [] : [operator(op, arg, condition, evaluation, wrap)],
 		),
 	);
 }
 
-function operator(op: string, arg: unknown, condition: Doc, evaluation: Evaluation): Condition {
+function operator(op: string, arg: unknown, condition: Doc, evaluation: Evaluation, wrap: Wrap): Condition {
 	switch (op) {
 		case "$eq":
-			return positive(equalTest(arg));
+			return wrap(equalTest(arg));
 		case "$ne":
-			return negative(positive(arg instanceof RegExp ? regexTest(arg) : equalTest(arg)));
+			return negative(wrap(arg instanceof RegExp ? regexTest(arg) : equalTest(arg)));
 		case "$gt":
-			return positive(orderTest(arg, c => c > 0, false));
+			return wrap(orderTest(arg, c => c > 0, false));
 		case "$gte":
-			return positive(orderTest(arg, c => c >= 0, true));
+			return wrap(orderTest(arg, c => c >= 0, true));
 		case "$lt":
-			return positive(orderTest(arg, c => c < 0, false));
+			return wrap(orderTest(arg, c => c < 0, false));
 		case "$lte":
-			return positive(orderTest(arg, c => c <= 0, true));
+			return wrap(orderTest(arg, c => c <= 0, true));
 		case "$in":
-			return positive(inTest(list(op, arg)));
+			return wrap(inTest(list(op, arg)));
 		case "$nin":
-			return negative(positive(inTest(list(op, arg))));
+			return negative(wrap(inTest(list(op, arg))));
 		case "$exists": {
-			const exists = positive(v => v !== undefined);
+			const exists = exact(v => v !== undefined);
 			return arg === false || arg === 0 || arg === null ? negative(exists) : exists;
 		}
 		case "$not":
 			if (!isOperatorDoc(arg) && !(arg instanceof RegExp)) throw badValue("$not needs a regex or a document");
-			return negative(compileCondition(arg, evaluation));
+			return negative(compileCondition(arg, evaluation, wrap));
 		case "$regex":
-			return positive(regexTest(arg, condition["$options"]));
+			return wrap(regexTest(arg, condition["$options"]));
 		case "$all":
-			return allTest(list(op, arg), evaluation);
+			return allTest(list(op, arg), evaluation, wrap);
 		case "$elemMatch":
-			return positive(elemMatchTest(arg, evaluation));
+			return exact(elemMatchTest(arg, evaluation));
 		case "$size":
 			if (!Number.isInteger(Number(arg)) || Number(arg) < 0) throw badValue("$size must be a whole number");
-			return positive(v => Array.isArray(v) && v.length === Number(arg));
+			return exact(v => Array.isArray(v) && v.length === Number(arg));
 		case "$type":
-			return positive(typeTest(arg));
+			return wrap(typeTest(arg));
 		case "$mod":
-			return positive(modTest(list(op, arg)));
+			return wrap(modTest(list(op, arg)));
 		case "$comment":
-			return positive(() => true);
+			return wrap(() => true);
 		default:
-			return positive(expand(bitTest(op, arg)));
+			return wrap(bitTest(op, arg));
 	}
 }
 
@@ -155,31 +159,26 @@ function list(op: string, arg: unknown): unknown[] {
 	return arg;
 }
 
-/** True for the leaf itself or, when it is an array, for one of its elements. */
-function expand(test: LeafTest): LeafTest {
-	return leaf => test(leaf) || (Array.isArray(leaf) && leaf.some(test));
-}
-
 function equalTest(arg: unknown): LeafTest {
-	if (typeof arg === "string" || typeof arg === "boolean") return expand(v => v === arg);
-	return expand(v => equal(v, arg));
+	if (typeof arg === "string" || typeof arg === "boolean") return v => v === arg;
+	return v => equal(v, arg);
 }
 
 function orderTest(arg: unknown, wanted: (c: number) => boolean, orEqual: boolean): LeafTest {
 	const type = rank(arg);
 	const isOpen = type === 0 || type === 98;
 	const isNaNArg = typeof arg === "number" && Number.isNaN(arg);
-	return expand(v => {
+	return v => {
 		if (!isOpen && rank(v) !== type) return false;
 		if (isNaNArg || (typeof v === "number" && Number.isNaN(v))) return orEqual && equal(v, arg);
 		return wanted(compare(v, arg));
-	});
+	};
 }
 
 function inTest(items: unknown[]): LeafTest {
 	if (items.length > 8 && items.every(item => typeof item === "string")) {
 		const known = new Set<unknown>(items);
-		return expand(v => known.has(v));
+		return v => known.has(v);
 	}
 	const tests = items.map(item => (item instanceof RegExp ? regexTest(item) : equalTest(item)));
 	return v => tests.some(test => test(v));
@@ -203,15 +202,15 @@ const isFlag = (flag: string) => "imsu".includes(flag);
 function regexTest(arg: unknown, options?: unknown): LeafTest {
 	const regex = toRegExp(arg, options);
 	const text = String(regex);
-	return expand(v => (typeof v === "string" ? regex.test(v) : v instanceof RegExp && String(v) === text));
+	return v => (typeof v === "string" ? regex.test(v) : v instanceof RegExp && String(v) === text);
 }
 
-function allTest(items: unknown[], evaluation: Evaluation): Condition {
-	if (!items.length) return positive(() => false);
+function allTest(items: unknown[], evaluation: Evaluation, wrap: Wrap): Condition {
+	if (!items.length) return exact(() => false);
 	return both(
 		items.map(item => {
-			if (isOperatorDoc(item) && "$elemMatch" in item) return positive(elemMatchTest(item["$elemMatch"], evaluation));
-			return positive(item instanceof RegExp ? regexTest(item) : equalTest(item));
+			if (isOperatorDoc(item) && "$elemMatch" in item) return exact(elemMatchTest(item["$elemMatch"], evaluation));
+			return wrap(item instanceof RegExp ? regexTest(item) : equalTest(item));
 		}),
 	);
 }
@@ -225,7 +224,7 @@ function elemMatchTest(arg: unknown, evaluation: Evaluation): LeafTest {
 /** One element against what `$elemMatch`, `$pull` or an array filter asks of it. */
 export function elementTest(condition: Doc, evaluation: Evaluation): LeafTest {
 	if (isOperatorDoc(condition) && !LOGICAL.has(Object.keys(condition)[0] ?? "")) {
-		return compileCondition(condition, evaluation).one;
+		return compileCondition(condition, evaluation, exact).one;
 	}
 	const test = compileFilter(condition, evaluation);
 	return v => isPlain(v) && test(v);
@@ -233,7 +232,7 @@ export function elementTest(condition: Doc, evaluation: Evaluation): LeafTest {
 
 /** A value against a condition as it stands in a filter: a value, a regex or operators. */
 export function valueTest(condition: unknown, evaluation: Evaluation): LeafTest {
-	return compileCondition(condition, evaluation).one;
+	return compileCondition(condition, evaluation, exact).one;
 }
 
 function typeTest(arg: unknown): LeafTest {
@@ -244,11 +243,11 @@ function typeTest(arg: unknown): LeafTest {
 		if (names.has("number") && rank(v) === 2 && v !== undefined && v !== null) return true;
 		return type === "long" && typeof v === "number" && names.has("double");
 	};
-	return expand(isOne);
+	return isOne;
 }
 
 function modTest(arg: unknown[]): LeafTest {
 	const [divisor, remainder] = arg.map(Number);
 	if (arg.length !== 2 || !divisor || remainder === undefined) throw badValue("malformed mod, not enough elements");
-	return expand(v => rank(v) === 2 && Math.trunc(toNumber(v)) % Math.trunc(divisor) === Math.trunc(remainder));
+	return v => rank(v) === 2 && Math.trunc(toNumber(v)) % Math.trunc(divisor) === Math.trunc(remainder);
 }

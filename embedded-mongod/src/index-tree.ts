@@ -29,6 +29,7 @@ export class Index {
 	/** Which fields have ever been reached through an array. */
 	readonly manyFields: boolean[];
 	readonly #partial: Matcher | undefined;
+	/** A set: where no value is given, the tree keeps no room for one. */
 	readonly #tree;
 	readonly #words = new Map<string, string>();
 
@@ -39,7 +40,7 @@ export class Index {
 		this.manyFields = this.fields.map(() => false);
 		const partial = spec.partialFilterExpression;
 		this.#partial = partial && compileFilter(partial, new Evaluation());
-		this.#tree = new BTree<IndexKey, true>(undefined, (a, b) => this.compareKeys(a, b), 64);
+		this.#tree = new BTree<IndexKey, undefined>(undefined, (a, b) => this.compareKeys(a, b), 64);
 	}
 
 	get name(): string {
@@ -99,7 +100,7 @@ export class Index {
 	}
 
 	add(id: string, keys: IndexKey[]): void {
-		for (const key of keys) this.#tree.set(treeKey(this.#shared(key), id), true);
+		for (const key of keys) this.#tree.set(treeKey(this.#shared(key), id), undefined);
 	}
 	/** Words of arrays come again in many documents: one copy of each serves all their keys. */
 	#shared(key: IndexKey): IndexKey {
@@ -142,7 +143,7 @@ export class Index {
 			if (this.spec.unique && previous && previous.at(-1) !== entry.at(-1) && this.#sameValues(previous, entry)) {
 				throw this.duplicate(entry, namespace);
 			}
-			this.#tree.set(this.#shared(entry), true);
+			this.#tree.set(this.#shared(entry), undefined);
 			previous = entry;
 		}
 	}

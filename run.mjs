@@ -29,7 +29,7 @@ if (!existsSync(node)) {
 
 // argon2 and the journal's fsync share libuv's pool: 8 threads keep one from starving the other. glibc's many arenas and
 // V8's generous growth would double what a shop with twenty thousand products takes; neither buys it any speed.
-const leanHeap = ["--heap-growing-percent=20", "--max-semi-space-size=4"];
+const leanHeap = ["--heap-growing-percent=15", "--max-semi-space-size=3"];
 const env = {
 	UV_THREADPOOL_SIZE: "8",
 	MALLOC_ARENA_MAX: "2",

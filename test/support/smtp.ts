@@ -15,8 +15,8 @@ export interface TestSmtpServer {
 	stop(): Promise<void>;
 }
 
-/** A real SMTP server on loopback that keeps what it is sent. */
-export async function startSmtpServer(): Promise<TestSmtpServer> {
+/** A real SMTP server on loopback that keeps what it is sent. @param wantedPort a free one unless stated */
+export async function startSmtpServer(wantedPort = 0): Promise<TestSmtpServer> {
 	const mails: ReceivedMail[] = [];
 	const server = new SMTPServer({
 		authOptional: true,
@@ -31,14 +31,14 @@ export async function startSmtpServer(): Promise<TestSmtpServer> {
 				mails.push({
 					to: session.envelope.rcptTo.map(recipient => recipient.address).join(","),
 					source,
-					messageId: /^Message-ID: (.*)$/im.exec(source)?.[1]?.trim() ?? "",
+					messageId: /^Message-ID:\s*(<[^>]+>)/im.exec(source)?.[1] ?? "",
 					subject: /^Subject: (.*)$/im.exec(source)?.[1]?.trim() ?? "",
 				});
 				done();
 			});
 		},
 	});
-	await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
+	await new Promise<void>(resolve => server.listen(wantedPort, "127.0.0.1", resolve));
 	const { port } = server.server.address() as AddressInfo;
 	return { url: `smtp://127.0.0.1:${port}`, mails, stop: () => new Promise(resolve => server.close(resolve)) };
 }

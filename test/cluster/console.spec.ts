@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "../../cluster/ports.ts";
+import { Client } from "../support/client.ts";
+import { type Program, startProgram } from "../support/process.ts";
+import { until } from "../support/until.ts";
+
+const isAlive = (pid: number): boolean => {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch {
+		return false;
+	}
+};
+
+describe("npm run cluster, and npm run console on it", () => {
+	let dataDir: string;
+	let port: number;
+	let cluster: Program;
+
+	const start = async () => {
+		cluster = startProgram(["cluster.ts"], {
+			DATA_DIR: dataDir,
+			PORT: String(port),
+			MAILBOX_PORT: "0",
+			LOG_LEVEL: "error",
+		});
+		await cluster.prints("Stop with Ctrl-C", 60_000);
+	};
+	/** The processes it started, servers included, from the table it prints. */
+	const pids = () => [...cluster.output.matchAll(/│ '[\w-]+'\s*│ (\d+)/g)].map(([, pid]) => Number(pid));
+	const consoleRuns = async (command: string) => {
+		const program = startProgram(["console.ts", "--run", command], { DATA_DIR: dataDir });
+		return { code: await program.exited, output: program.output };
+	};
+
+	beforeAll(async () => {
+		dataDir = await mkdtemp(join(tmpdir(), "stoa-console-"));
+		port = await freePort();
+		await start();
+	}, 90_000);
+
+	afterAll(async () => {
+		cluster.kill("SIGINT");
+		await cluster.exited;
+		await rm(dataDir, { recursive: true, force: true });
+	}, 60_000);
+
+	it("tells what runs where, and serves the shop", async () => {
+		expect(pids().length).toBeGreaterThanOrEqual(9);
+		for (const name of ["nats-server", "mongod", "gateway", "orders", "payments"])
+			expect(cluster.output).toContain(`'${name}'`);
+		const client = new Client(`http://127.0.0.1:${port}`);
+		await until("the demo catalogue", async () => (await client.get("/products?count=true")).body.total >= 60);
+		expect((await client.get("//health/ready")).status).toBe(200);
+	}, 60_000);
+
+	it("runs commands of the shop, with an exit code by their result", async () => {
+		const { body } = await new Client(`http://127.0.0.1:${port}`).get("/products?limit=1");
+		const stock = await consoleRuns(`stock ${body.items[0].variants[0].sku}`);
+		expect(stock.output).toMatch(/main\s+available \d+/);
+		expect(stock.code).toBe(0);
+		const checked = await consoleRuns("invariants");
+		expect([checked.code, checked.output]).toEqual([0, expect.stringContaining("All invariants hold")]);
+		const made = await consoleRuns("create-admin boss@shop.test a-long-enough-passphrase");
+		expect(made.output).toContain("boss@shop.test is an admin now");
+		const again = await consoleRuns("create-admin other@shop.test a-long-enough-passphrase");
+		expect([again.code, again.output]).toEqual([1, expect.stringContaining("an admin already")]);
+		expect((await consoleRuns("dead-letters notifications")).output).toContain("0 dead letters");
+		expect((await consoleRuns("order ord_none")).code).toBe(1);
+		expect((await consoleRuns("dance")).output).toContain("No command is called dance");
+	}, 90_000);
+
+	it("attaches Moleculer's REPL", async () => {
+		const repl = startProgram(["console.ts"], { DATA_DIR: dataDir, HOME: dataDir });
+		repl.write("nodes\n");
+		await repl.prints(/gateway/);
+		repl.kill("SIGTERM");
+		await repl.exited;
+	}, 30_000);
+
+	it("leaves nothing behind on Ctrl-C, and nothing when it is killed itself", async () => {
+		const first = pids();
+		cluster.kill("SIGINT");
+		expect(await cluster.exited).toBe(0);
+		expect(first.filter(isAlive)).toEqual([]);
+
+		await start();
+		const second = pids();
+		const { spawnSync } = await import("node:child_process");
+		for (const pid of spawnSync("pgrep", ["-P", String(cluster.pid)], { encoding: "utf8" })
+			.stdout.split("\n")
+			.filter(Boolean)) {
+			process.kill(Number(pid), "SIGKILL");
+		}
+		await until("all of them to end", () => second.every(pid => !isAlive(pid)), 40_000);
+		await start();
+	}, 150_000);
+
+	it("says what to do where there is no cluster", async () => {
+		const alone = startProgram(["console.ts", "--run", "invariants"], { DATA_DIR: join(dataDir, "nowhere") });
+		expect(await alone.exited).toBe(1);
+		expect(alone.output).toContain("npm run cluster");
+	}, 30_000);
+});

@@ -13,6 +13,9 @@ export interface Interval {
 export type Intervals = Interval[];
 
 export const ALL: Intervals = [{ low: LOW, high: HIGH, lowOpen: false, highOpen: false }];
+/** All values too, but what `$exists: true` says: the field is there. Told apart from `ALL` by identity. */
+export const EXISTS: Intervals = [{ low: LOW, high: HIGH, lowOpen: false, highOpen: false }];
+export const isEverything = (list: Intervals) => list === ALL || list === EXISTS;
 export const point = (v: unknown): Interval => ({ low: v, high: v, lowOpen: false, highOpen: false });
 export const isPoint = (i: Interval) => !i.lowOpen && !i.highOpen && compare(i.low, i.high) === 0;
 
@@ -68,8 +71,17 @@ function collectPath(path: string, condition: unknown, element: object | undefin
 				if (isOperatorDoc(item) && isPlain(item["$elemMatch"])) collectElement(path, item["$elemMatch"], out);
 				else add(intervalsOf("$eq", item, {}));
 			}
-		} else add(intervalsOf(op, arg, condition));
+		} else if (!isUnsafe(path, op, arg)) add(intervalsOf(op, arg, condition));
 	}
+}
+
+/**
+ * An empty array on the way has null for a key, and yet nothing in it is null: what is not null cannot be told from
+ * the key of a dotted path.
+ */
+function isUnsafe(path: string, op: string, arg: unknown): boolean {
+	if (!path.includes(".")) return false;
+	return (op === "$ne" && arg === null) || (op === "$nin" && Array.isArray(arg) && arg.includes(null));
 }
 
 function collectElement(path: string, arg: Doc, out: Conditions): void {
@@ -97,7 +109,7 @@ function intervalsOf(op: string, arg: unknown, condition: Doc): Intervals | unde
 			return regexIntervals(source, String(condition["$options"] ?? (arg instanceof RegExp ? arg.flags : "")), arg);
 		}
 		case "$exists":
-			return arg === false || arg === 0 ? [point(null)] : ALL;
+			return arg === false || arg === 0 ? [point(null)] : EXISTS;
 		case "$ne":
 			return isScalar(arg) ? complement([point(arg)]) : undefined;
 		case "$nin":
@@ -186,7 +198,7 @@ export const isWithin = (inner: Intervals, outer: Intervals) =>
 
 const containsNull = (list: Intervals) => intersect(list, [point(null)]).length > 0;
 /** No document without the field, or with null in it, can meet the bound. */
-export const excludesNull = (bound: Bound) => bound.intervals !== ALL && !containsNull(bound.intervals);
+export const excludesNull = (bound: Bound) => !isEverything(bound.intervals) && !containsNull(bound.intervals);
 
 /** True when every document the conditions match is in an index with this partial filter. */
 export function implies(conditions: Conditions, partial: Doc): boolean {
@@ -211,7 +223,7 @@ const TYPE_RANGES: Record<string, number> = {
 };
 
 function impliesOne(bounds: Bound[], op: string, arg: unknown): boolean {
-	if (op === "$exists") return arg === false ? false : bounds.some(b => b.intervals === ALL || excludesNull(b));
+	if (op === "$exists") return arg === false ? false : bounds.some(b => b.intervals === EXISTS || excludesNull(b));
 	if (op === "$type") {
 		const type = TYPE_RANGES[String(arg)];
 		if (type === undefined) return false;
@@ -219,5 +231,5 @@ function impliesOne(bounds: Bound[], op: string, arg: unknown): boolean {
 		return bounds.some(b => isWithin(b.intervals, range));
 	}
 	const intervals = intervalsOf(op, arg, {});
-	return intervals !== undefined && intervals !== ALL && bounds.some(b => isWithin(b.intervals, intervals));
+	return intervals !== undefined && !isEverything(intervals) && bounds.some(b => isWithin(b.intervals, intervals));
 }

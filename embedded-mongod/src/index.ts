@@ -46,6 +46,9 @@ export interface EmbeddedMongod {
 /** Socket paths have 104 bytes on macOS and 108 on Linux, the end included; longer ones fail with EINVAL. */
 const LONGEST_SOCKET_PATH = 100;
 
+/** Commands leave much short-lived garbage; by Node's own limit it would take some 100 MB more than it has to. */
+const YOUNG_GENERATION_MB = 24;
+
 /**
  * Starts the server in a worker thread and resolves once it takes connections.
  * @throws LockedError when another server uses the folder; DamageError when its files are damaged
@@ -98,7 +101,10 @@ export function uriOf(address: Address, port: number | undefined): string {
 const workerFile = () => fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
 async function startWorker(input: WorkerInput, lock: Lock): Promise<EmbeddedMongod> {
-	const worker = new Worker(workerFile(), { workerData: input });
+	const worker = new Worker(workerFile(), {
+		workerData: input,
+		resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+	});
 	const callbacks: ((error: Error) => void)[] = [];
 	let reason: Error | undefined;
 	let ended: Error | undefined;

@@ -4,11 +4,13 @@ import {
 	type Bound,
 	type Conditions,
 	conditionsOf,
+	EXISTS,
 	excludesNull,
 	type Interval,
 	type Intervals,
 	implies,
 	intersect,
+	isEverything,
 	isPoint,
 } from "./bounds.ts";
 import { badValue } from "./errors.ts";
@@ -101,7 +103,7 @@ function isUsable(index: Index, conditions: Conditions): boolean {
 	const { sparse, partialFilterExpression: partial } = index.spec;
 	if (partial && !implies(conditions, partial)) return false;
 	if (!sparse) return true;
-	return index.fields.some(f => conditions.paths.get(f)?.some(b => b.intervals === ALL || excludesNull(b)));
+	return index.fields.some(f => conditions.paths.get(f)?.some(b => b.intervals === EXISTS || excludesNull(b)));
 }
 
 function planOr(indexes: readonly Index[], branches: Doc[], request: PlanRequest): OrPlan | null {
@@ -138,10 +140,10 @@ export function planIndex(index: Index, conditions: Conditions, sort: SortSpec |
 	}
 	const range = columns[prefix.length];
 	const keyBounds = columns.flatMap((intervals, column) =>
-		intervals && intervals !== ALL && column > prefix.length ? [{ column, intervals }] : [],
+		intervals && !isEverything(intervals) && column > prefix.length ? [{ column, intervals }] : [],
 	);
 	const order = sortOf(index, prefix, sort);
-	const ranges = range && range !== ALL ? range : undefined;
+	const ranges = range && !isEverything(range) ? range : undefined;
 	return {
 		stage: "IXSCAN",
 		index,
@@ -150,7 +152,7 @@ export function planIndex(index: Index, conditions: Conditions, sort: SortSpec |
 		keyBounds,
 		isSorted: order.isSorted,
 		isMerged: order.isMerged,
-		score: scoreOf(index, prefix, ranges, keyBounds.length, hasSort(sort) && order.isSorted, range === ALL),
+		score: scoreOf(index, prefix, ranges, keyBounds.length, hasSort(sort) && order.isSorted, range === EXISTS),
 	};
 }
 
@@ -199,7 +201,10 @@ const weight = (b: Bound) => (b.intervals.every(isPoint) ? b.intervals.length : 
 
 function meet(bounds: Bound[]): Intervals {
 	const [first, ...rest] = bounds;
-	return rest.reduce((all, b) => (b.intervals === ALL ? all : intersect(all, b.intervals)), first?.intervals ?? ALL);
+	return rest.reduce(
+		(all, b) => (isEverything(b.intervals) ? all : intersect(all, b.intervals)),
+		first?.intervals ?? ALL,
+	);
 }
 
 interface Order {

@@ -1,8 +1,8 @@
 // The expression operators whose behaviour on null and missing shops rely on. The rest is mingo's (mingo.ts).
 import { badValue, MongoError, typeMismatch } from "./errors.ts";
-import { isTrue, type Run, type Scope } from "./expressions.ts";
+import type { Run, Scope } from "./expressions.ts";
 import { orderOf } from "./sort.ts";
-import { compare, type Doc, equal, idKey, isNumeric, isPlain, own, set, toNumber, typeOf } from "./values.ts";
+import { compare, type Doc, equal, idKey, isNumeric, isPlain, isTrue, own, set, toNumber, typeOf } from "./values.ts";
 
 type Compile = (expression: unknown) => Run;
 /** Gets evaluated arguments; `isWhole` says that they were given without an array around them. */

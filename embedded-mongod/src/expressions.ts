@@ -2,7 +2,7 @@
 import { MongoError } from "./errors.ts";
 import { OPERATORS, SCOPED } from "./expression-operators.ts";
 import { mingoOperator } from "./mingo.ts";
-import { bsonType, type Doc, isPlain, own, set, toNumber } from "./values.ts";
+import { type Doc, isPlain, isTrue, own, set } from "./values.ts";
 
 /** What an expression is evaluated in: the document and the variables around it. */
 export interface Scope {
@@ -35,13 +35,6 @@ export class Evaluation {
 	isTrue(v: unknown): boolean {
 		return isTrue(v);
 	}
-}
-
-/** What MongoDB takes for true: all but false, 0, null and missing. */
-export function isTrue(v: unknown): boolean {
-	if (v === undefined || v === null || v === false || v === 0) return false;
-	const type = bsonType(v);
-	return !(type === "Long" || type === "Decimal128" || type === "Double" || type === "Int32") || toNumber(v) !== 0;
 }
 
 export function compileExpression(expression: unknown, evaluation: Evaluation): Run {

@@ -1,4 +1,5 @@
 // An engine behind a socket. Knows nothing of the process it runs in: whoever starts it ends it.
+import { chmodSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { Recovered } from "./journal/recovery.ts";
@@ -59,6 +60,8 @@ function listen(listener: Server, address: Address): Promise<number | undefined>
 		listener.once("error", fail);
 		listener.listen({ ...address, backlog: 1024 }, () => {
 			listener.off("error", fail);
+			// Whoever may connect may do everything: the socket is its owner's alone.
+			if ("path" in address && process.platform !== "win32") chmodSync(address.path, 0o600);
 			const bound = listener.address();
 			done(typeof bound === "object" && bound ? bound.port : undefined);
 		});

@@ -309,3 +309,10 @@ export function typeOf(v: unknown): string {
 	if (!Number.isInteger(n)) return "double";
 	return Math.abs(n) < 2 ** 31 ? "int" : "long";
 }
+
+/** What MongoDB takes for true: all but false, 0, null and missing. */
+export function isTrue(v: unknown): boolean {
+	if (v === undefined || v === null || v === false || v === 0) return false;
+	const type = bsonType(v);
+	return !(type === "Long" || type === "Decimal128" || type === "Double" || type === "Int32") || toNumber(v) !== 0;
+}

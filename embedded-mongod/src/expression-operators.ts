@@ -51,6 +51,15 @@ function subtract([a, b]: unknown[]): unknown {
 	throw typeMismatch(`can't $subtract ${typeOf(b)} from ${typeOf(a)}`);
 }
 
+function toText(v: unknown): unknown {
+	if (isNil(v)) return null;
+	if (v instanceof Date) return v.toISOString();
+	if (Array.isArray(v) || isPlain(v)) {
+		throw new MongoError(241, "ConversionFailure", `Unsupported conversion from ${typeOf(v)} to string in $convert`);
+	}
+	return String(v);
+}
+
 function divide([a, b]: unknown[]): unknown {
 	if (isNil(a) || isNil(b)) return null;
 	if (!isNumeric(a) || !isNumeric(b)) throw typeMismatch("$divide only supports numeric types");
@@ -162,6 +171,7 @@ export const OPERATORS: Record<string, Operator> = {
 		return args.join("");
 	},
 	$toUpper: ([v]) => (isNil(v) ? "" : String(v).toUpperCase()),
+	$toString: ([v]) => toText(v),
 	$toLower: ([v]) => (isNil(v) ? "" : String(v).toLowerCase()),
 	$concatArrays: concatArrays,
 	$arrayElemAt: elementAt,

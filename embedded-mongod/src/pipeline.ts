@@ -7,7 +7,7 @@ import { mingoStage } from "./mingo.ts";
 import { compileAddFields, compileProject, compileUnset } from "./project.ts";
 import { type Collation, type SortSpec, sortBy } from "./sort.ts";
 import { compileReplaceRoot } from "./update.ts";
-import { clone, type Doc, getPath, isPlain, own, set, toNumber, valuesAt } from "./values.ts";
+import { clone, type Doc, getPath, idKey, isPlain, own, set, toNumber, valuesAt } from "./values.ts";
 
 /** Where a pipeline runs: its moment and variables, and the other collections it may read. */
 export interface Environment {
@@ -71,7 +71,7 @@ function withPath(doc: Doc, parts: string[], v: unknown): Doc {
 	const out = { ...doc };
 	if (rest.length) {
 		const below = own(doc, first);
-		if (isPlain(below)) set(out, first, withPath(below, rest, v));
+		if (isPlain(below) || v !== undefined) set(out, first, withPath(isPlain(below) ? below : {}, rest, v));
 	} else if (v === undefined) delete out[first];
 	else set(out, first, v);
 	return out;
@@ -94,6 +94,31 @@ function joinOn(doc: Doc, localField: string, foreignField: string): Doc {
 		v => v === undefined || v === null || typeof v !== "object" || !("rank" in v),
 	);
 	return { $match: { [foreignField]: { $in: values.map(v => v ?? null) } } };
+}
+
+/** Follows a reference from document to document, level by level, each document once. */
+function graphLookup(docs: Doc[], arg: unknown, env: Environment): Doc[] {
+	const spec = arg as Doc;
+	const { from, connectFromField, connectToField, as, depthField, restrictSearchWithMatch } = spec;
+	const startWith = env.evaluation.compile(spec["startWith"]);
+	const deepest = spec["maxDepth"] === undefined ? Number.POSITIVE_INFINITY : toNumber(spec["maxDepth"]);
+	return docs.map(doc => {
+		const reached = new Map<string, Doc>();
+		let next = [startWith(doc)].flat();
+		for (let depth = 0; next.length && depth <= deepest; depth++) {
+			const filter = {
+				...(restrictSearchWithMatch as Doc),
+				[String(connectToField)]: { $in: next.map(v => v ?? null) },
+			};
+			const found = env.read(String(from), [{ $match: filter }], env.evaluation);
+			const fresh = found.filter(d => !reached.has(idKey(d["_id"])));
+			for (const d of fresh) {
+				reached.set(idKey(d["_id"]), typeof depthField === "string" ? { ...d, [depthField]: depth } : d);
+			}
+			next = fresh.flatMap(d => valuesAt(d, String(connectFromField)).values.filter(v => v !== undefined));
+		}
+		return withPath(doc, String(as).split("."), [...reached.values()]);
+	});
 }
 
 /** $bucket as the $group it stands for. */
@@ -145,6 +170,7 @@ const STAGES: Record<string, Stage> = {
 	$sortByCount: sortByCount,
 	$bucket: bucket,
 	$lookup: lookup,
+	$graphLookup: graphLookup,
 	$unionWith: unionWith,
 	$facet: (docs, arg, env) => [
 		Object.fromEntries(Object.entries(arg as Doc).map(([k, p]) => [k, runPipeline(p as Doc[], docs, env)])),

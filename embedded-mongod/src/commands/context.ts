@@ -87,35 +87,31 @@ export function queryOf(context: Context, filter: Doc, from: Doc): Query {
 	};
 }
 
+/** As MongoDB: a batch ends with the document that takes it over 16 MB, however many were asked for. */
+const LARGEST_BATCH = 16 * 1024 * 1024;
+
+function batchesOf<T>(namespace: string, list: T[], bytesOf: (item: T) => Uint8Array): Batches {
+	let at = 0;
+	return {
+		namespace,
+		take(n) {
+			const items: Uint8Array[] = [];
+			for (let size = 0; items.length < n && at < list.length && size < LARGEST_BATCH; at++) {
+				const bytes = bytesOf(list[at] as T);
+				size += bytes.length;
+				items.push(bytes);
+			}
+			return items;
+		},
+		get isDone() {
+			return at >= list.length;
+		},
+	};
+}
 /** Documents not fetched yet, as they were when the query ran. */
-export function storedBatches(namespace: string, list: Stored[], map?: (s: Stored) => Doc): Batches {
-	let at = 0;
-	return {
-		namespace,
-		take: n => {
-			const part = list.slice(at, at + n);
-			at += n;
-			return part.map(s => (map ? encode(map(s)) : s.bytes));
-		},
-		get isDone() {
-			return at >= list.length;
-		},
-	};
-}
-export function docBatches(namespace: string, list: Doc[]): Batches {
-	let at = 0;
-	return {
-		namespace,
-		take: n => {
-			const part = list.slice(at, at + n);
-			at += n;
-			return part.map(encode);
-		},
-		get isDone() {
-			return at >= list.length;
-		},
-	};
-}
+export const storedBatches = (namespace: string, list: Stored[], map?: (s: Stored) => Doc): Batches =>
+	batchesOf(namespace, list, s => (map ? encode(map(s)) : s.bytes));
+export const docBatches = (namespace: string, list: Doc[]): Batches => batchesOf(namespace, list, encode);
 
 /** The first batch, and a cursor for the rest if there is one. */
 export function firstBatch(context: Context, batches: Batches, batchSize: unknown, isSingle = false): Reply {

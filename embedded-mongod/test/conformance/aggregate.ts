@@ -1,5 +1,5 @@
 import { type Case, codeOf } from "../support/cases.ts";
-import type { Db, Document, Named } from "../support/servers.ts";
+import { type Db, type Document, type Named, type Numbered, ObjectId } from "../support/servers.ts";
 
 async function orders(db: Db) {
 	const c = db.collection<Document & { _id: number }>("orders");
@@ -204,6 +204,43 @@ export const aggregateCases: Case[] = [
 			]);
 			await c.aggregate([{ $match: { _id: 1 } }, { $project: { _id: 1 } }, { $out: "sums" }]).toArray();
 			expect(await db.collection("sums").find().toArray()).toEqual([{ _id: 1 }]);
+		},
+	},
+	{
+		name: "$graphLookup follows references and says how deep it went",
+		async run(db) {
+			const c = db.collection<Numbered>("c");
+			await c.insertMany([
+				{ _id: 1, up: null },
+				{ _id: 2, up: 1 },
+				{ _id: 3, up: 2 },
+				{ _id: 4, up: 4 },
+			]);
+			const graph = {
+				from: "c",
+				startWith: "$up",
+				connectFromField: "up",
+				connectToField: "_id",
+				as: "above",
+				depthField: "d",
+			};
+			const found = await c.aggregate([{ $match: { _id: 3 } }, { $graphLookup: graph }]).toArray();
+			expect(found[0]?.["above"].toSorted((a: Document, b: Document) => a["d"] - b["d"])).toEqual([
+				{ _id: 2, up: 1, d: 0 },
+				{ _id: 1, up: null, d: 1 },
+			]);
+		},
+	},
+	{
+		name: "ids, dates and numbers are written as text",
+		async run(db) {
+			const id = new ObjectId("0123456789abcdef01234567");
+			await db.collection("c").insertOne({ _id: id, d: new Date(0), n: 1.5 });
+			const text = (v: string) => ({ $toString: v });
+			const stage = { $project: { _id: 0, id: text("$_id"), d: text("$d"), n: text("$n"), none: text("$x") } };
+			expect(await db.collection("c").aggregate([stage]).toArray()).toEqual([
+				{ id: "0123456789abcdef01234567", d: "1970-01-01T00:00:00.000Z", n: "1.5", none: null },
+			]);
 		},
 	},
 	{

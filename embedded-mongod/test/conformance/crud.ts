@@ -97,6 +97,17 @@ export const crudCases: Case[] = [
 		},
 	},
 	{
+		name: "a batch stays within 16 MB, and all documents arrive",
+		async run(db) {
+			const c = db.collection<Numbered>("c");
+			const pad = "x".repeat(1_000_000);
+			for (let i = 0; i < 80; i += 20) await c.insertMany(Array.from({ length: 20 }, (_, n) => ({ _id: i + n, pad })));
+			const { cursor } = await db.command({ find: "c", projection: { _id: 1, pad: 1 } });
+			expect([cursor.firstBatch.length < 20, String(cursor.id) === "0"]).toEqual([true, false]);
+			expect(await c.find().toArray()).toHaveLength(80);
+		},
+	},
+	{
 		name: "a cursor that does not exist is error 43",
 		async run(db) {
 			expect(await codeOf(db.command({ getMore: Long.fromNumber(123456789), collection: "c" }))).toBe(43);

@@ -19,3 +19,5 @@ export const badValue = (message: string) => new MongoError(2, "BadValue", messa
 export const failedToParse = (message: string) => new MongoError(9, "FailedToParse", message);
 export const typeMismatch = (message: string) => new MongoError(14, "TypeMismatch", message);
 export const notImplemented = (what: string) => new MongoError(238, "NotImplemented", `embedded-mongod has no ${what}`);
+/** The many errors of aggregation whose name is their number. */
+export const located = (code: number, message: string) => new MongoError(code, `Location${code}`, message);

@@ -1,6 +1,7 @@
 // Aggregation expressions, compiled once into functions. Missing is `undefined` and is not null, as in MongoDB.
 import { MongoError } from "./errors.ts";
-import { OPERATORS, SCOPED } from "./expression-operators.ts";
+import { OPERATORS } from "./expression-operators.ts";
+import { SCOPED } from "./expression-scopes.ts";
 import { mingoOperator } from "./mingo.ts";
 import { type Doc, isPlain, isTrue, own, set } from "./values.ts";
 

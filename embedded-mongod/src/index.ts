@@ -110,6 +110,7 @@ async function startWorker(input: WorkerInput, lock: Lock): Promise<EmbeddedMong
 	let ended: Error | undefined;
 	let isClosing = false;
 	const listening = Promise.withResolvers<number | undefined>();
+	// Awaited below; a worker that fails at once must not count as unhandled before.
 	listening.promise.catch(() => undefined);
 
 	worker.on("message", (message: WorkerMessage) => {

@@ -47,6 +47,7 @@ async function run(argv: string[]): Promise<void> {
 	const lock = dbpath === undefined ? undefined : await acquireLock(dbpath, address);
 	let server: RunningServer | undefined;
 	const stop = async (code: number) => {
+		// What cannot be written any more has been logged, and is why it stops.
 		await server?.close().catch(() => undefined);
 		lock?.release();
 		end(code);

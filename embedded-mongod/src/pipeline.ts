@@ -1,5 +1,5 @@
 // Aggregation stages over lists of documents. What is not here is mingo's (mingo.ts).
-import { badValue, MongoError } from "./errors.ts";
+import { badValue, located } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
 import { group } from "./group.ts";
 import { compileFilter } from "./matcher.ts";
@@ -17,8 +17,6 @@ export interface Environment {
 	read(collection: string, pipeline: Doc[], evaluation: Evaluation): Doc[];
 }
 type Stage = (docs: Doc[], arg: unknown, env: Environment) => Doc[];
-
-const located = (code: number, message: string) => new MongoError(code, `Location${code}`, message);
 
 export function runPipeline(stages: Doc[], docs: Doc[], env: Environment): Doc[] {
 	return stages.reduce((list, stage) => runStage(stage, list, env), docs);

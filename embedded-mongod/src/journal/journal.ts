@@ -31,6 +31,7 @@ class Rotation {
 	readonly finished = Promise.withResolvers<void>();
 	constructor(number: number) {
 		this.number = number;
+		// Who waits for it hears of a failure; while nobody does yet, it must not count as unhandled.
 		this.finished.promise.catch(() => undefined);
 	}
 }
@@ -99,6 +100,7 @@ export class Journal {
 			this.#timer = undefined;
 			this.#flush();
 		}, FLUSH_AFTER_MS);
+		// Its failure ends the engine by onFatal; nobody waits for this promise.
 		if (this.#sinceCheckpoint > this.#threshold && !this.#checkpoint) this.checkpoint().catch(() => undefined);
 	}
 	get #threshold(): number {
@@ -232,6 +234,7 @@ export class Journal {
 
 	/** Writes out what waits and closes the files. */
 	async close(): Promise<void> {
+		// A failed one has been told by onFatal.
 		await this.#checkpoint?.catch(() => undefined);
 		clearTimeout(this.#timer);
 		if (!this.#failure) await this.durable();

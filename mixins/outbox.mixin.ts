@@ -69,24 +69,17 @@ export interface OutboxVars {
 
 type Host = AppService<Record<string, unknown>, object, DbVars<Record<string, never>> & { relay: Relay }>;
 
-/** Takes entries that stay inside the service (a ledger); a batch may come again, so its effect takes the entries' ids. */
-export type LocalSink = (this: never, entries: { aggregateId: string; entry: OutboxEntry }[]) => Promise<void>;
-
 /**
  * Moves events from the documents whose change they tell to the service's `events` collection and from there to the
  * event bus. Each step may run twice, none can be skipped: ids are unique, and an event leaves one place only when it
  * is safe in the next.
  *
  * @param sources the models that carry an `outbox`, by the names the service's `db` mixin gives them
- * @param local entries that are not for the bus, by name, and who takes them
  */
-export function outbox(
-	sources: readonly string[],
-	local: Readonly<Record<string, LocalSink>> = {},
-): Partial<ServiceSchema> {
+export function outbox(sources: readonly string[]): Partial<ServiceSchema> {
 	const own = defineMixin<OutboxVars & { relay: Relay }>({
 		created() {
-			this.relay = new Relay(this as unknown as Host, sources, local);
+			this.relay = new Relay(this as unknown as Host, sources);
 			this.outbox = this.relay;
 		},
 		started() {
@@ -103,7 +96,6 @@ export function outbox(
 class Relay implements Outbox {
 	readonly #host: Host;
 	readonly #sources: readonly string[];
-	readonly #local: Readonly<Record<string, LocalSink>>;
 	readonly #hints = new Map<string, Set<string>>();
 	#timer: NodeJS.Timeout | undefined;
 	#running: Promise<void> | undefined;
@@ -114,10 +106,9 @@ class Relay implements Outbox {
 	#isStopped = false;
 	#checkedSince: number | undefined;
 
-	constructor(host: Host, sources: readonly string[], local: Readonly<Record<string, LocalSink>>) {
+	constructor(host: Host, sources: readonly string[]) {
 		this.#host = host;
 		this.#sources = sources;
-		this.#local = local;
 	}
 
 	start(): void {
@@ -209,22 +200,14 @@ class Relay implements Outbox {
 		const model = (this.#host.models as unknown as Record<string, Model<HasOutbox>>)[source];
 		if (!model) throw new Error(`${this.#host.name} has no model ${source}`);
 		const documents = await model.find(filter, { outbox: 1 }).limit(BATCH).lean<HasOutbox[]>();
-		const entries = documents.flatMap(({ _id, outbox = [] }) => outbox.map(entry => ({ aggregateId: _id, entry })));
-		if (entries.length === 0) return [];
-		for (const [name, sink] of Object.entries(this.#local)) {
-			const own = entries.filter(({ entry }) => entry.name === name);
-			if (own.length > 0) await (sink as (e: typeof own) => Promise<void>).call(this.#host, own);
-		}
-		const taken = entries
-			.filter(({ entry }) => !(entry.name in this.#local))
-			.map(({ aggregateId, entry }) => stored(aggregateId, entry));
-		if (taken.length > 0)
-			await this.#events.bulkWrite(
-				taken.map(({ _id, ...event }) => ({
-					updateOne: { filter: { _id }, update: { $setOnInsert: event }, upsert: true },
-				})),
-				{ ordered: false },
-			);
+		const taken = documents.flatMap(({ _id, outbox = [] }) => outbox.map(entry => stored(_id, entry)));
+		if (taken.length === 0) return [];
+		await this.#events.bulkWrite(
+			taken.map(({ _id, ...event }) => ({
+				updateOne: { filter: { _id }, update: { $setOnInsert: event }, upsert: true },
+			})),
+			{ ordered: false },
+		);
 		await model.bulkWrite(
 			documents
 				.filter(({ outbox }) => outbox?.length)

@@ -38,9 +38,6 @@ export interface LedgerEntry {
 	at: string;
 }
 
-/** What the ledger keeps of a movement; its `_id` is the reference and the kind, so it is written once. */
-export type LedgerMovement = Omit<LedgerEntry, "at">;
-
 export interface StockLine {
 	sku: string;
 	quantity: number;

@@ -1,14 +1,22 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceSchema } from "moleculer";
 import BullService from "moleculer-bull";
 import type { JobQueue } from "./port.ts";
 
 const MAX_ATTEMPTS = 5;
+/** A wake-up may be lost, so a request does not wait for a Redis that is away. */
+const WAKE_TIMEOUT_MS = 500;
+const CLOSE_TIMEOUT_MS = 3_000;
+const WORK_AGAIN_MS = 1_000;
 
 interface BullJob {
 	data: { jobId: string };
+	isDelayed(): Promise<boolean>;
+	promote(): Promise<void>;
 }
 interface BullQueue {
-	add(data: { jobId: string }, options: Record<string, unknown>): Promise<unknown>;
+	clients: { status: string; disconnect(): void }[];
+	add(data: { jobId: string }, options: Record<string, unknown>): Promise<BullJob>;
 	process(concurrency: number, handler: (job: BullJob) => Promise<void>): Promise<void>;
 	on(event: "error", listener: (error: Error) => void): void;
 	close(doNotWait?: boolean): Promise<void>;
@@ -18,6 +26,10 @@ interface BullHost {
 	$queues: Record<string, BullQueue>;
 	logger: { warn(message: string): void };
 }
+interface Worker {
+	concurrency: number;
+	handler: (jobId: string) => Promise<void>;
+}
 
 /**
  * Wake-ups through Bull on Redis. moleculer-bull is a service mixin, so the engine brings a small service of its own,
@@ -26,19 +38,21 @@ interface BullHost {
 export class BullJobs implements JobQueue {
 	readonly engine = "bull";
 	readonly #url: string;
-	readonly #handlers = new Map<string, { concurrency: number; handler: (jobId: string) => Promise<void> }>();
-	readonly #listened = new Set<string>();
+	readonly #workers = new Map<string, Worker>();
+	readonly #listened = new WeakSet<BullQueue>();
+	readonly #running = new Set<Promise<void>>();
 	#host: BullHost | undefined;
+	#stopping: Promise<void> | undefined;
 
 	constructor(url: string) {
 		this.#url = url;
 	}
 
-	/** The service that holds the queues. moleculer-bull leaves its connections open at the end; this one does not. */
+	/** The service that holds the queues. moleculer-bull leaves its connections open at the end; this engine does not. */
 	service(nodeId: string): ServiceSchema {
 		const attach = (host: BullHost) => {
 			this.#host = host;
-			for (const [queue, { concurrency, handler }] of this.#handlers) this.#work(queue, concurrency, handler);
+			for (const [queue, worker] of this.#workers) void this.#work(queue, worker);
 		};
 		return {
 			name: `jobs-${nodeId}`,
@@ -51,6 +65,8 @@ export class BullJobs implements JobQueue {
 			created() {
 				attach(this as unknown as BullHost);
 			},
+			// With the services whose handlers it calls, not after them.
+			stopped: () => this.#stopOnce(),
 		};
 	}
 
@@ -58,44 +74,95 @@ export class BullJobs implements JobQueue {
 		await Promise.resolve();
 	}
 
-	async stop(): Promise<void> {
+	stop(): Promise<void> {
+		return this.#stopOnce();
+	}
+
+	#stopOnce(): Promise<void> {
+		this.#stopping ??= this.#close();
+		return this.#stopping;
+	}
+
+	async #close(): Promise<void> {
 		const queues = Object.values(this.#host?.$queues ?? {});
 		this.#host = undefined;
-		await Promise.all(queues.map(queue => queue.close()));
+		// Closing stops the intake first; with Redis away it would not end by itself.
+		const closed = Promise.allSettled(queues.map(queue => queue.close()));
+		await Promise.allSettled([...this.#running]);
+		await Promise.race([closed, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+		for (const client of queues.flatMap(queue => queue.clients)) if (client.status !== "end") client.disconnect();
 	}
 
 	async wake(queue: string, jobId: string, delayMs = 0): Promise<void> {
-		const options = {
-			// The same job waiting twice is one wake-up too many; done ones must not block the next.
-			jobId,
-			delay: delayMs,
-			attempts: MAX_ATTEMPTS,
-			backoff: { type: "exponential", delay: 500 },
-			removeOnComplete: true,
-			removeOnFail: true,
-		};
-		await this.#queue(queue)?.add({ jobId }, options);
+		const woken = this.#add(queue, jobId, delayMs).catch((error: unknown) =>
+			this.#host?.logger.warn(`Job ${jobId} of ${queue} waits for the next sweep: ${String(error)}`),
+		);
+		await Promise.race([woken, delay(WAKE_TIMEOUT_MS, undefined, { ref: false })]);
 	}
 
 	process(queue: string, concurrency: number, handler: (jobId: string) => Promise<void>): void {
-		this.#handlers.set(queue, { concurrency, handler });
-		if (this.#host) this.#work(queue, concurrency, handler);
+		const worker = { concurrency, handler };
+		this.#workers.set(queue, worker);
+		void this.#work(queue, worker);
 	}
 
 	isReady(): boolean {
 		return this.#host !== undefined;
 	}
 
-	#work(queue: string, concurrency: number, handler: (jobId: string) => Promise<void>): void {
-		// The promise ends with the queue; what goes wrong on the way comes as 'error'.
-		void this.#queue(queue)?.process(concurrency, job => handler(job.data.jobId));
+	async #add(queue: string, jobId: string, delayMs: number): Promise<void> {
+		const job = await this.#queue(queue)?.add(
+			{ jobId },
+			{
+				// The same job waiting twice is one wake-up too many; done ones must not block the next.
+				// Bull keeps a job beside its own keys: one with the id 'delayed' would break the queue.
+				jobId: `wake.${jobId}`,
+				delay: delayMs,
+				attempts: MAX_ATTEMPTS,
+				backoff: { type: "exponential", delay: 500 },
+				removeOnComplete: true,
+				removeOnFail: true,
+			},
+		);
+		// It was there already, and later than it is wanted now.
+		if (job && delayMs === 0 && (await job.isDelayed())) await job.promote();
+	}
+
+	/** Takes jobs until the queue is closed. A queue whose first connection failed never works: it is replaced. */
+	async #work(name: string, { concurrency, handler }: Worker): Promise<void> {
+		while (this.#host) {
+			const host = this.#host;
+			const queue = this.#queue(name);
+			try {
+				await queue?.process(concurrency, job => this.#run(handler, job.data.jobId));
+				return;
+			} catch (error) {
+				if (!this.#host) return;
+				host.logger.warn(`Queue ${name} is tried again: ${String(error)}`);
+				if (queue && host.$queues[name] === queue) delete host.$queues[name];
+				for (const client of queue?.clients ?? []) client.disconnect();
+				await delay(WORK_AGAIN_MS, undefined, { ref: false });
+			}
+		}
+	}
+
+	async #run(handler: Worker["handler"], jobId: string): Promise<void> {
+		// Bull hands out one more while it closes: another node takes it, after its pause.
+		if (!this.#host) throw new Error("This node stops");
+		const run = handler(jobId);
+		this.#running.add(run);
+		try {
+			await run;
+		} finally {
+			this.#running.delete(run);
+		}
 	}
 
 	#queue(name: string): BullQueue | undefined {
 		const host = this.#host;
 		const queue = host?.getQueue(name);
-		if (host && queue && !this.#listened.has(name)) {
-			this.#listened.add(name);
+		if (host && queue && !this.#listened.has(queue)) {
+			this.#listened.add(queue);
 			queue.on("error", error => host.logger.warn(`Queue ${name}: ${error.message}`));
 		}
 		return queue;

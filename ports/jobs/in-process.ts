@@ -17,7 +17,8 @@ export class InProcessJobs implements JobQueue {
 	readonly engine = "in-process";
 	readonly #log: Logger;
 	readonly #workers = new Map<string, Worker>();
-	readonly #timers = new Set<NodeJS.Timeout>();
+	/** Wake-ups that are not due yet, by queue and job: of two the earlier one counts. */
+	readonly #later = new Map<string, { timer: NodeJS.Timeout; dueAt: number }>();
 	#isStopping = false;
 
 	constructor(log: Logger) {
@@ -30,12 +31,13 @@ export class InProcessJobs implements JobQueue {
 
 	async stop(): Promise<void> {
 		this.#isStopping = true;
-		for (const timer of this.#timers) clearTimeout(timer);
+		for (const { timer } of this.#later.values()) clearTimeout(timer);
+		this.#later.clear();
 		await Promise.allSettled([...this.#workers.values()].flatMap(worker => [...worker.running]));
 	}
 
 	async wake(queue: string, jobId: string, delayMs = 0): Promise<void> {
-		this.#later(delayMs, () => this.#enqueue(queue, jobId, 1));
+		this.#schedule(queue, jobId, delayMs, 1);
 		await Promise.resolve();
 	}
 
@@ -47,13 +49,17 @@ export class InProcessJobs implements JobQueue {
 		return !this.#isStopping;
 	}
 
-	#later(delayMs: number, run: () => void): void {
-		if (this.#isStopping) return;
+	#schedule(queue: string, jobId: string, delayMs: number, attempt: number): void {
+		const key = `${queue} ${jobId}`;
+		const dueAt = Date.now() + delayMs;
+		const known = this.#later.get(key);
+		if (this.#isStopping || (known && known.dueAt <= dueAt)) return;
+		clearTimeout(known?.timer);
 		const timer = setTimeout(() => {
-			this.#timers.delete(timer);
-			run();
+			this.#later.delete(key);
+			this.#enqueue(queue, jobId, attempt);
 		}, delayMs);
-		this.#timers.add(timer);
+		this.#later.set(key, { timer, dueAt });
 	}
 
 	#enqueue(queue: string, jobId: string, attempt: number): void {
@@ -83,7 +89,7 @@ export class InProcessJobs implements JobQueue {
 		} catch (error) {
 			this.#log.warn({ err: error, queue, jobId, attempt }, "A job failed");
 			if (attempt >= MAX_ATTEMPTS) return;
-			this.#later(RETRY_BASE_MS * 2 ** (attempt - 1), () => this.#enqueue(queue, jobId, attempt + 1));
+			this.#schedule(queue, jobId, RETRY_BASE_MS * 2 ** (attempt - 1), attempt + 1);
 		}
 	}
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -63,8 +63,11 @@ export class Mailbox implements MailTransport {
 	async send(message: MailMessage): Promise<void> {
 		const kept: KeptMail = { ...message, id: newId("ntf"), sentAt: new Date().toISOString() };
 		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-		await writeFile(join(this.#dir, `${kept.id}.json`), JSON.stringify(kept), { mode: 0o600 });
-		const names = (await readdir(this.#dir)).sort();
+		const file = join(this.#dir, `${kept.id}.json`);
+		// Whoever reads meanwhile finds the whole mail or none.
+		await writeFile(`${file}.new`, JSON.stringify(kept), { mode: 0o600 });
+		await rename(`${file}.new`, file);
+		const names = (await readdir(this.#dir)).filter(name => name.endsWith(".json")).sort();
 		for (const name of names.slice(0, -MAX_KEPT)) await rm(join(this.#dir, name), { force: true });
 	}
 

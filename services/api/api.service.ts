@@ -276,7 +276,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		const { port } = this.http.server.address() as AddressInfo;
 		if (stoa.config.port === 0) stoa.publicUrl = `http://localhost:${port}`;
 		this.log.info({ port }, "the gateway listens");
-		this.revocations.start();
+		// Before that `auth` may not be there to be asked.
+		this.broker.localBus.once("$broker.started", () => this.revocations.start());
 	},
 	async stopped() {
 		await this.revocations.stop();

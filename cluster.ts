@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_GROUPS, type Group, startCluster } from "./cluster/launcher.ts";
 import { ConfigError, loadConfig } from "./lib/config.ts";
+import { SERVICES } from "./node.ts";
 
 /** `npm run cluster [-- --gateways 2 --orders 2]`: the whole shop as processes that find each other over NATS. */
 
@@ -21,6 +22,13 @@ if (values.help) {
 const copies = (group: Group, count: number): Group[] =>
 	count === 1 ? [group] : Array.from({ length: count }, (_, i) => ({ ...group, name: `${group.name}-${i + 1}` }));
 
+/** Services that no group names, such as new ones, run in a process of their own. */
+function allGroups(): Group[] {
+	const named = new Set(DEFAULT_GROUPS.flatMap(({ services }) => services));
+	const others = SERVICES.filter(name => !named.has(name));
+	return others.length > 0 ? [...DEFAULT_GROUPS, { name: "others", services: others }] : [...DEFAULT_GROUPS];
+}
+
 const counts: Record<string, number> = { gateway: Number(values.gateways), orders: Number(values.orders) };
 for (const [name, count] of Object.entries(counts)) {
 	if (!Number.isInteger(count) || count < 1 || count > 16) {
@@ -35,11 +43,12 @@ try {
 		return value ? [[name, value]] : [];
 	});
 	// The children are told all that matters; here only the mistakes are looked for, before anything starts.
-	const config = loadConfig({ ...process.env, NATS_URL: undefined });
+	const isProduction = process.env["NODE_ENV"] === "production";
+	const config = loadConfig(isProduction ? process.env : { ...process.env, NATS_URL: undefined });
 	const cluster = await startCluster({
 		dataDir: config.dataDir,
 		port: config.port,
-		groups: DEFAULT_GROUPS.flatMap(group => copies(group, counts[group.name] ?? 1)),
+		groups: allGroups().flatMap(group => copies(group, counts[group.name] ?? 1)),
 		env: Object.fromEntries(given),
 		onEvent: message => console.log(`${new Date().toISOString().slice(11, 19)} ${message}`),
 	});

@@ -15,6 +15,7 @@ import { findCommand, OPERATOR_COMMANDS, type OperatorCommand, type OperatorDeps
 
 const { values } = parseArgs({ options: { nats: { type: "string" }, run: { type: "string" } } });
 const MEET_MS = 1_500;
+const ATTACH_MS = 10_000;
 
 interface ClusterFile {
 	natsUrl: string;
@@ -41,7 +42,7 @@ try {
 		replOptions: { delimiter: "stoa $", customCommands: OPERATOR_COMMANDS.map(command => forRepl(command, deps)) },
 	});
 	deps.broker = broker as unknown as AppBroker;
-	await broker.start();
+	await withDeadline(broker.start(), `NATS does not answer at ${natsUrl}`);
 	await meet(broker);
 	if (values.run === undefined) broker.repl();
 	else {
@@ -52,6 +53,16 @@ try {
 } catch (error) {
 	console.error(error instanceof Error ? error.message : error);
 	process.exit(1);
+}
+
+async function withDeadline<T>(work: Promise<T>, message: string): Promise<T> {
+	const timer = Promise.withResolvers<never>();
+	const timeout = setTimeout(() => timer.reject(new Error(`${message}: is the cluster running?`)), ATTACH_MS);
+	try {
+		return await Promise.race([work, timer.promise]);
+	} finally {
+		clearTimeout(timeout);
+	}
 }
 
 function locate(): { natsUrl: string; mongodbUri: string | undefined } {

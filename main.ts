@@ -1,6 +1,6 @@
 import { ConfigError, loadConfig } from "./lib/config.ts";
 import { createLogger } from "./lib/logger.ts";
-import { type StoaNode, startNode } from "./node.ts";
+import { SERVICES, type StoaNode, startNode } from "./node.ts";
 import { banner } from "./scripts/banner.ts";
 
 /** Starts one node: the whole shop, or the services that SERVICES names. */
@@ -24,6 +24,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 process.on("disconnect", () => void stop(0));
 process.on("unhandledRejection", error => fatal(error, "A rejection was not handled"));
 
+refuseLonelyPart();
+
 try {
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
 	process.on("message", message => void meet(message as { waitFor: string[] }));
@@ -37,6 +39,14 @@ try {
 async function meet({ waitFor }: { waitFor: string[] }): Promise<void> {
 	await node?.broker.waitForServices(waitFor, MEET_TIMEOUT_MS, 50);
 	process.send?.({ met: waitFor });
+}
+
+/** A part of the shop is of no use where the other parts cannot be reached. */
+function refuseLonelyPart(): void {
+	const missing = SERVICES.filter(name => config.services && !config.services.includes(name));
+	if (config.natsUrl || missing.length === 0) return;
+	console.error(`SERVICES leaves out ${missing.join(", ")}: set NATS_URL to where they are, or start the whole shop`);
+	process.exit(1);
 }
 
 function readConfig() {

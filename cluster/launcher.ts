@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { generatedSecret } from "../lib/secret.ts";
 import { freePort } from "./ports.ts";
 import { ended, type LocalServer, startMongod, startNats, startRedis } from "./servers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
+const CLUSTER_FILE = "cluster.json";
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
 const RESTART_BASE_MS = 500;
@@ -78,8 +79,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 	const stop = () => {
 		stopping ??= (async () => {
 			await Promise.all(nodes.map(node => node.stop()));
-			for (const server of servers.reverse()) await server.stop();
+			for (const server of servers.reverse()) {
+				const { pid } = server;
+				await server.stop();
+				reaper.stdin?.write(`-${pid}\n`);
+			}
 			reaper.stdin?.end();
+			rmSync(join(dataDir, CLUSTER_FILE), { force: true });
 		})();
 		return stopping;
 	};
@@ -284,10 +290,19 @@ class Node implements ClusterProcess {
 		const delayMs = Math.min(RESTART_BASE_MS * 2 ** this.#crashes++, RESTART_MAX_MS);
 		setTimeout(() => {
 			if (this.#isStopping) return;
-			this.start().then(
-				() => onEvent?.(`${this.name} runs again`),
-				error => onEvent?.(String(error)),
-			);
+			const startedAt = Date.now();
+			this.start()
+				.then(() => {
+					// A process that lasted starts its count of crashes anew.
+					this.#child?.once("exit", () => {
+						if (Date.now() - startedAt > RESTART_MAX_MS) this.#crashes = 0;
+					});
+					return this.onRestarted();
+				})
+				.then(
+					() => onEvent?.(`${this.name} runs again`),
+					error => onEvent?.(String(error)),
+				);
 		}, delayMs).unref();
 	}
 }
@@ -312,5 +327,5 @@ function describe(dataDir: string, { urls, natsUrl, redisUrl, mongodbUri, proces
 		mongodbUri,
 		processes: processes.map(({ name, pid, services }) => ({ name, pid, services })),
 	};
-	writeFileSync(join(dataDir, "cluster.json"), JSON.stringify(content, null, 2), { mode: 0o600 });
+	writeFileSync(join(dataDir, CLUSTER_FILE), JSON.stringify(content, null, 2), { mode: 0o600 });
 }

@@ -101,6 +101,7 @@ export interface ShopState {
 const OUTBOXES: readonly [service: string, collection: string][] = [
 	["auth", "accounts"],
 	["products", "products"],
+	["products", "import_jobs"],
 	["inventory", "announcements"],
 	["orders", "orders"],
 	["payments", "payments"],

@@ -63,7 +63,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Settings of engines that this version does not have: better refused than silently ignored. */
 const NOT_YET = ["ELASTICSEARCH_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-const TEST_ONLY = ["FAILPOINTS", "CLOCK_SHIFT_MS"];
+const TEST_ONLY = ["FAILPOINTS", "CLOCK_SHIFT_MS", "RESERVATION_TTL_MS"];
 const MIN_SECRET_BYTES = 32;
 
 /** Collects mistakes while it reads, so that all of them are told at once. */

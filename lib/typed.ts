@@ -108,7 +108,7 @@ export interface OpenApiNote {
 interface ActionBase<P, R, This>
 	extends Omit<ActionSchema, "params" | "handler" | "hooks" | "rest" | "visibility" | "cache"> {
 	params: ParamRules<P>;
-	/** True for queries and for commands that may safely run twice: only these are retried. */
+	/** True for queries, and for commands that may safely run twice. */
 	isIdempotent?: boolean;
 	cached?: CacheRule;
 	/**

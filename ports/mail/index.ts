@@ -4,4 +4,6 @@ import type { MailTransport } from "./port.ts";
 import { SmtpMail } from "./smtp.ts";
 
 export const createMailTransport = (config: Config): MailTransport =>
-	config.smtpUrl ? new SmtpMail(config.smtpUrl, config.mailFrom) : new Mailbox(config.dataDir, config.mailboxPort);
+	config.smtpUrl
+		? new SmtpMail(config.smtpUrl, config.mailFrom)
+		: new Mailbox(config.dataDir, config.isProduction ? undefined : config.mailboxPort);

@@ -20,11 +20,12 @@ export interface KeptMail extends MailMessage {
 export class Mailbox implements MailTransport {
 	readonly engine = "mailbox";
 	readonly #dir: string;
-	readonly #port: number;
+	readonly #port: number | undefined;
 	#server: Server | undefined;
 	#url: string | undefined;
 
-	constructor(dataDir: string, port: number) {
+	/** @param port where the page is; undefined shows none: mails hold tokens, and production is no place to read them */
+	constructor(dataDir: string, port: number | undefined) {
 		this.#dir = join(dataDir, "mailbox");
 		this.#port = port;
 	}
@@ -39,6 +40,7 @@ export class Mailbox implements MailTransport {
 
 	async open(): Promise<void> {
 		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+		if (this.#port === undefined) return;
 		const server = createServer((request, response) => {
 			this.#serve(request.url ?? "/", response).catch(() =>
 				answer(response, 500, "text/plain", "The mailbox could not be read"),

@@ -18,8 +18,11 @@ interface Methods {
 	deliver(eventId: string, template: string, to: string, content: Rendered): Promise<void>;
 }
 
-/** About an hour of a mail server's absence; then the event is a dead letter, and can be replayed. */
-const RETRY = { maxAttempts: 12, baseMs: 500, maxMs: 600_000 };
+/**
+ * About an hour of a mail server's absence over NATS, ten minutes in one process (where the relay's own pauses count);
+ * then the event is a dead letter, and can be replayed.
+ */
+const RETRY = { maxAttempts: 16, baseMs: 500, maxMs: 600_000 };
 
 export default defineService<Record<string, unknown>, Methods, Vars>()({
 	name: "notifications",

@@ -99,6 +99,14 @@ describe("npm run cluster, and npm run console on it", () => {
 		await start();
 	}, 150_000);
 
+	it("gives up on a NATS that is not there", async () => {
+		const gone = startProgram(["console.ts", "--nats", "nats://127.0.0.1:9", "--run", "invariants"], {
+			DATA_DIR: dataDir,
+		});
+		expect(await gone.exited).toBe(1);
+		expect(gone.output).toMatch(/is the cluster running|CONNECTION_REFUSED/);
+	}, 30_000);
+
 	it("says what to do where there is no cluster", async () => {
 		const alone = startProgram(["console.ts", "--run", "invariants"], { DATA_DIR: join(dataDir, "nowhere") });
 		expect(await alone.exited).toBe(1);

@@ -86,6 +86,12 @@ describe("npm start, as a newcomer does it", () => {
 		expect(other.output).toMatch(/lock|in use|already/i);
 	}, 30_000);
 
+	it("refuses to start a part of the shop that could not reach the rest", async () => {
+		const part = startProgram(["main.ts"], { DATA_DIR: dataDir, SERVICES: "orders" });
+		expect(await part.exited).toBe(1);
+		expect(part.output).toContain("set NATS_URL");
+	}, 30_000);
+
 	it("lists all wrong settings at once and ends with 1", async () => {
 		const wrong = startProgram(["main.ts"], { DATA_DIR: dataDir, PORT: "x", REDIS_URL: "nowhere" });
 		expect(await wrong.exited).toBe(1);

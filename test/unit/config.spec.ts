@@ -1,4 +1,5 @@
 import { type Config, type ConfigError, describeConfig, loadConfig } from "../../lib/config.ts";
+import { isTestProviderAllowed } from "../../services/payments/test-provider.ts";
 
 const SECRET = "kB7f2Qz9XyT4mW8sLpR1vN6cJ3hD5gA0";
 const mistakesOf = (env: Record<string, string>): readonly string[] => {
@@ -61,6 +62,7 @@ describe("Settings", () => {
 			AUTH_RATE_LIMIT: "0",
 			FAILPOINTS: "api.answer:before",
 			CLOCK_SHIFT_MS: "5",
+			RESERVATION_TTL_MS: "1000",
 		});
 		for (const name of [
 			"STOA_SECRET",
@@ -68,6 +70,7 @@ describe("Settings", () => {
 			"AUTH_RATE_LIMIT",
 			"FAILPOINTS",
 			"CLOCK_SHIFT_MS",
+			"RESERVATION_TTL_MS",
 			"NATS_URL",
 			"MONGODB_URI",
 			"REDIS_URL",
@@ -101,6 +104,12 @@ describe("Settings", () => {
 			TEST_PAYMENTS_MONGODB_URI: "mongodb://b:1",
 		});
 		expect(serviceMongodbUris).toEqual({ orders: "mongodb://a:1", "test-payments": "mongodb://b:1" });
+	});
+
+	it("keep the test provider, whose tokens buy for nothing, out of production", () => {
+		expect(isTestProviderAllowed({ isProduction: true, allowEmbedded: false })).toBe(false);
+		expect(isTestProviderAllowed({ isProduction: true, allowEmbedded: true })).toBe(true);
+		expect(isTestProviderAllowed({ isProduction: false, allowEmbedded: false })).toBe(true);
 	});
 
 	it("are shown with every secret masked", () => {

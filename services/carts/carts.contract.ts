@@ -1,6 +1,7 @@
 import type { Action } from "../../lib/contracts.ts";
 import type { Outcome } from "../../lib/idempotency.ts";
 import type { Money } from "../../lib/money.ts";
+import type { Totals } from "../../lib/totals.ts";
 
 export interface CartLine {
 	id: string;
@@ -10,13 +11,6 @@ export interface CartLine {
 	quantity: number;
 	unitPrice: Money;
 	lineTotal: Money;
-}
-export interface Totals {
-	subtotal: Money;
-	discount: Money;
-	shipping: Money;
-	tax: Money;
-	total: Money;
 }
 export interface Cart {
 	id: string;

@@ -1,6 +1,6 @@
+import { lineTotal, totalsOf } from "../../lib/totals.ts";
 import type { Cart } from "./carts.contract.ts";
 import type { CartDocument } from "./carts.model.ts";
-import { lineTotal, totalsOf } from "./domain/totals.ts";
 
 export function toCart(cart: CartDocument): Cart {
 	return {

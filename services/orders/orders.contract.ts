@@ -1,5 +1,6 @@
 import type { Action, ListParams, Page } from "../../lib/contracts.ts";
 import type { Money } from "../../lib/money.ts";
+import type { Totals } from "../../lib/totals.ts";
 
 export type OrderStatus =
 	| "pending"
@@ -33,13 +34,6 @@ export interface OrderLine {
 	unitPrice: Money;
 	lineTotal: Money;
 }
-export interface OrderTotals {
-	subtotal: Money;
-	discount: Money;
-	shipping: Money;
-	tax: Money;
-	total: Money;
-}
 export interface OrderRefund {
 	id: string;
 	amount: Money;
@@ -69,7 +63,7 @@ export interface Order {
 	status: OrderStatus;
 	email: string;
 	lines: OrderLine[];
-	totals: OrderTotals;
+	totals: Totals;
 	shippingAddress: Address;
 	billingAddress: Address;
 	payment: { status: string; method: string; amount: Money };

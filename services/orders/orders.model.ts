@@ -2,16 +2,10 @@ import { Schema } from "mongoose";
 import type { OutboxEntry } from "../../lib/events.ts";
 import type { Outcome } from "../../lib/idempotency.ts";
 import type { Money } from "../../lib/money.ts";
+import type { Totals } from "../../lib/totals.ts";
 import { defineModel } from "../../mixins/db.mixin.ts";
 import { outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
-import type {
-	Address,
-	OrderFulfilment,
-	OrderHistoryEntry,
-	OrderLine,
-	OrderStatus,
-	OrderTotals,
-} from "./orders.contract.ts";
+import type { Address, OrderFulfilment, OrderHistoryEntry, OrderLine, OrderStatus } from "./orders.contract.ts";
 
 /**
  * Where the order's saga stands. `started`: nothing is promised, a crash ends in compensation. `confirmed`: the point
@@ -62,7 +56,7 @@ export interface OrderDocument {
 	/** Who works on the saga: whoever took the epoch, until the database's clock says so. Null when nobody has to. */
 	lease: { until: Date; epoch: number } | null;
 	lines: OrderLine[];
-	totals: OrderTotals;
+	totals: Totals;
 	shippingAddress: Address;
 	billingAddress: Address;
 	payment: { status: string; method: string; amount: Money; chargeId: string | null; captured: number };

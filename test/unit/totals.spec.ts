@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { money } from "../../lib/money.ts";
-import { lineTotal, totalsOf } from "../../services/carts/domain/totals.ts";
-import { totalsOfLines } from "../../services/orders/domain/order-totals.ts";
+import { totalsOf } from "../../lib/totals.ts";
 
 const lines = fc.array(
 	fc.record({
@@ -34,15 +33,6 @@ describe("Totals", () => {
 				);
 				expect(totals.total.amount).toBeGreaterThanOrEqual(0);
 				expect(totals.discount.amount).toBeLessThanOrEqual(totals.subtotal.amount);
-			}),
-		);
-	});
-
-	it("are the same in the cart and in the order made of it", () => {
-		fc.assert(
-			fc.property(lines, list => {
-				const ordered = list.map(line => ({ lineTotal: lineTotal(line) }));
-				expect(totalsOfLines(ordered, "EUR")).toEqual(totalsOf(list, "EUR"));
 			}),
 		);
 	});

@@ -4,8 +4,9 @@ import { ERROR_TYPES } from "../../../lib/errors.ts";
 import type { Readiness } from "../../../lib/health.ts";
 import type { Money } from "../../../lib/money.ts";
 import { ROLES } from "../../../lib/permissions.ts";
+import type { Totals } from "../../../lib/totals.ts";
 import type { PublicJwk, Tokens } from "../../auth/auth.contract.ts";
-import type { Cart, CartLine, Totals } from "../../carts/carts.contract.ts";
+import type { Cart, CartLine } from "../../carts/carts.contract.ts";
 import type { LedgerEntry, StockCounters, StockLocation, StockView } from "../../inventory/inventory.contract.ts";
 import type { Delivery } from "../../notifications/notifications.contract.ts";
 import type {

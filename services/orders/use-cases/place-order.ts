@@ -1,11 +1,11 @@
 import { DomainError } from "../../../lib/errors.ts";
 import { keyReused, type Outcome, refusal } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
-import { isEqual, type Money, times } from "../../../lib/money.ts";
+import { isEqual, type Money } from "../../../lib/money.ts";
+import { lineTotal, totalsOf } from "../../../lib/totals.ts";
 import type { Cart, CartClaim, LinePrice } from "../../carts/carts.contract.ts";
 import type { Quote } from "../../products/products.contract.ts";
 import { historyEntry, INITIAL_STATUS } from "../domain/order-states.ts";
-import { totalsOfLines } from "../domain/order-totals.ts";
 import type { Address } from "../orders.contract.ts";
 import type { OrderDocument } from "../orders.model.ts";
 import { runCheckout, toError, undo } from "./checkout-saga.ts";
@@ -113,9 +113,9 @@ function draftOf(
 				errors: [{ field: line.sku, code: "NOT_FOUND", message: "no longer for sale" }],
 			});
 		const unitPrice = quote.price;
-		return { ...line, title: quote.title, unitPrice, lineTotal: times(unitPrice, line.quantity) };
+		return { ...line, title: quote.title, unitPrice, lineTotal: lineTotal({ unitPrice, quantity: line.quantity }) };
 	});
-	const totals = totalsOfLines(lines, cart.currency);
+	const totals = totalsOf(lines, cart.currency);
 	if (!isEqual(totals.total, input.expectedTotal)) {
 		throw new PriceChanged(
 			lines.map(({ sku, unitPrice, title }) => ({ sku, unitPrice, title })),

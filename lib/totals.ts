@@ -1,4 +1,4 @@
-import { add, type Money, subtract, sum, times, zero } from "../../../lib/money.ts";
+import { add, type Money, subtract, sum, times, zero } from "./money.ts";
 
 export interface PricedLine {
 	unitPrice: Money;
@@ -22,7 +22,7 @@ export interface Totals {
 
 export const lineTotal = ({ unitPrice, quantity }: PricedLine): Money => times(unitPrice, quantity);
 
-/** Σ lines − discount + shipping + tax, never below zero, all in one currency. */
+/** I4, for carts and orders alike: Σ lines − discount + shipping + tax, never below zero, all in one currency. */
 export function totalsOf(lines: readonly PricedLine[], currency: string, adjustments: Adjustments = {}): Totals {
 	const subtotal = sum(lines.map(lineTotal), currency);
 	const asked = adjustments.discount ?? zero(currency);

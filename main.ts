@@ -22,23 +22,29 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 // A node that a launcher started does not outlive it.
 process.on("disconnect", () => void stop(0));
+if (process.connected === false) void stop(0);
 process.on("unhandledRejection", error => fatal(error, "A rejection was not handled"));
 
 refuseLonelyPart();
 
 try {
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
-	process.on("message", message => void meet(message as { waitFor: string[] }));
+	process.on("message", message => void meet(message as { waitFor?: string[] } | null));
 	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
 	if (process.stdout.isTTY || !process.send) console.log(banner(node, performance.now() - startedAt));
 } catch (error) {
 	fatal(error, "Stoa could not start");
 }
 
-/** For a launcher: tells when this node knows the other services of the cluster. */
-async function meet({ waitFor }: { waitFor: string[] }): Promise<void> {
-	await node?.broker.waitForServices(waitFor, MEET_TIMEOUT_MS, 50);
-	process.send?.({ met: waitFor });
+/** For a launcher: tells when this node knows the other services of the cluster, or that it did not find them. */
+async function meet(message: { waitFor?: string[] } | null): Promise<void> {
+	if (!node || !message?.waitFor) return;
+	const hasMet = await node.broker.waitForServices(message.waitFor, MEET_TIMEOUT_MS, 50).then(
+		() => true,
+		() => false,
+	);
+	if (!hasMet) log.warn({ waitFor: message.waitFor }, "Not all services of the cluster were found");
+	process.send?.({ hasMet });
 }
 
 /** A part of the shop is of no use where the other parts cannot be reached. */

@@ -1,22 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { generatedSecret } from "../lib/secret.ts";
+import { ClusterNode, type ClusterProcess, type Group } from "./cluster-node.ts";
 import { freePort } from "./ports.ts";
-import { ended, type LocalServer, startMongod, startNats, startRedis } from "./servers.ts";
+import { type LocalServer, type ServerHooks, startMongod, startNats, startRedis } from "./servers.ts";
+import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
-const ROOT = join(import.meta.dirname, "..");
+export type { ClusterProcess, Group };
+
 const CLUSTER_FILE = "cluster.json";
-const READY_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 30_000;
-const RESTART_BASE_MS = 500;
-const RESTART_MAX_MS = 30_000;
-
-/** One process, and the services it runs. */
-export interface Group {
-	name: string;
-	services: string[];
-}
 
 /** Reads that are hot live with the gateway: a call inside a process costs a quarter of one over NATS. */
 export const DEFAULT_GROUPS: readonly Group[] = [
@@ -34,22 +27,11 @@ export interface ClusterOptions {
 	groups?: readonly Group[];
 	/** Settings for every process. `NATS_URL`, `REDIS_URL` and `MONGODB_URI` name servers that run already. */
 	env?: Readonly<Record<string, string>>;
-	/** Whether a process that crashes is started again; tests do it themselves. */
+	/** Whether a process or server that crashes is started again, as it is unless stated; tests do it themselves. */
 	restart?: boolean;
 	/** The port of the first gateway; a free one unless stated. */
 	port?: number;
 	onEvent?(message: string): void;
-}
-
-export interface ClusterProcess extends Group {
-	readonly pid: number;
-	/** Where it answers health. */
-	readonly opsUrl: string;
-	kill(signal: NodeJS.Signals): void;
-	/** Resolves when the process that runs now has ended. */
-	exited(): Promise<void>;
-	/** Stops it if it runs, and starts it with these settings on top of the cluster's. */
-	restart(env?: Readonly<Record<string, string>>): Promise<void>;
 }
 
 export interface Cluster {
@@ -72,38 +54,26 @@ export interface Cluster {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 	const dataDir = resolve(options.dataDir);
 	mkdirSync(join(dataDir, "logs"), { recursive: true, mode: 0o700 });
-	const reaper = startReaper();
-	const servers: LocalServer[] = [];
-	const nodes: Node[] = [];
+	const servers = new Servers(dataDir, options);
+	const nodes: ClusterNode[] = [];
 	let stopping: Promise<void> | undefined;
 	const stop = () => {
 		stopping ??= (async () => {
 			await Promise.all(nodes.map(node => node.stop()));
-			for (const server of servers.reverse()) {
-				const { pid } = server;
-				await server.stop();
-				reaper.stdin?.write(`-${pid}\n`);
-			}
-			reaper.stdin?.end();
+			await servers.stop();
 			rmSync(join(dataDir, CLUSTER_FILE), { force: true });
 		})();
 		return stopping;
 	};
 	try {
-		const urls = await startServers(dataDir, options.env ?? {}, servers, reaper);
+		const urls = await servers.start();
 		nodes.push(...(await createNodes(options, dataDir, urls)));
 		await Promise.all(nodes.map(node => node.start()));
-		const introduce = async () => {
-			const services = nodes.filter(node => node.isRunning).flatMap(node => node.services);
-			await Promise.all(nodes.map(node => node.meet(services)));
-		};
-		await introduce();
-		for (const node of nodes) node.onRestarted = introduce;
 		const cluster: Cluster = {
 			...urls,
 			urls: nodes.flatMap(node => (node.url ? [node.url] : [])),
 			processes: nodes,
-			servers,
+			servers: servers.list,
 			process(name) {
 				const found = nodes.find(node => node.name === name);
 				if (!found)
@@ -112,12 +82,28 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 			},
 			stop,
 		};
+		const strangers = await introduce(nodes);
+		if (strangers.length > 0) throw new Error(`${strangers.join(", ")} did not find the other services over NATS`);
 		describe(dataDir, cluster);
+		for (const node of nodes) {
+			node.onRestarted = async () => {
+				await introduce(nodes);
+				if (!stopping) describe(dataDir, cluster);
+			};
+		}
 		return cluster;
 	} catch (error) {
 		await stop();
 		throw error;
 	}
+}
+
+/** Lets the nodes that are ready find each other. Gives the names of those that did not find all others in time. */
+async function introduce(nodes: readonly ClusterNode[]): Promise<string[]> {
+	const ready = nodes.filter(node => node.isReady);
+	const services = ready.flatMap(node => node.services);
+	const hasMet = await Promise.all(ready.map(node => node.meet(services)));
+	return ready.filter((_, i) => !hasMet[i]).map(({ name }) => name);
 }
 
 interface ServerUrls {
@@ -126,30 +112,61 @@ interface ServerUrls {
 	redisUrl: string | undefined;
 }
 
-async function startServers(
-	dataDir: string,
-	env: Readonly<Record<string, string>>,
-	servers: LocalServer[],
-	reaper: ChildProcess,
-): Promise<ServerUrls> {
-	const keep = (server: LocalServer | undefined) => {
-		if (!server) return undefined;
-		servers.push(server);
-		reaper.stdin?.write(`+${server.pid}\n`);
-		return server.url;
-	};
-	const natsUrl = env["NATS_URL"] ?? keep(await startNats(join(dataDir, "nats")));
-	if (!natsUrl) {
-		throw new Error(
-			"A cluster needs NATS: install nats-server (apt-get install nats-server, brew install nats-server) or set NATS_URL",
-		);
+/** The servers of a cluster: those that no setting names. They are started again when they crash. */
+class Servers {
+	readonly list: LocalServer[] = [];
+	readonly #dataDir: string;
+	readonly #options: ClusterOptions;
+	readonly #supervisors: Supervisor[] = [];
+	readonly #reaper = startReaper();
+
+	constructor(dataDir: string, options: ClusterOptions) {
+		this.#dataDir = dataDir;
+		this.#options = options;
 	}
-	const redisUrl = env["REDIS_URL"] ?? keep(await startRedis(join(dataDir, "redis")));
-	const mongodbUri = env["MONGODB_URI"] ?? keep(await startMongod(join(dataDir, "mongod"))) ?? "";
-	return { natsUrl, redisUrl, mongodbUri };
+
+	async start(): Promise<ServerUrls> {
+		const { env = {} } = this.#options;
+		const dir = (name: string) => join(this.#dataDir, name);
+		const natsUrl = env["NATS_URL"] ?? (await this.#keep(hooks => startNats(dir("nats"), undefined, hooks)));
+		if (!natsUrl) {
+			throw new Error(
+				"A cluster needs NATS: install nats-server (apt-get install nats-server, brew install nats-server) or set NATS_URL",
+			);
+		}
+		const redisUrl = env["REDIS_URL"] ?? (await this.#keep(hooks => startRedis(dir("redis"), undefined, hooks)));
+		const mongodbUri = env["MONGODB_URI"] ?? (await this.#keep(hooks => startMongod(dir("mongod"), hooks))) ?? "";
+		return { natsUrl, redisUrl, mongodbUri };
+	}
+
+	async stop(): Promise<void> {
+		for (const supervisor of this.#supervisors) supervisor.cancel();
+		for (const server of this.list.reverse()) await server.stop();
+		this.#reaper.stdin?.end();
+	}
+
+	/** The reaper knows each process from its first moment to its last: a pid may soon be somebody else's. */
+	async #keep(start: (hooks: ServerHooks) => Promise<LocalServer | undefined>): Promise<string | undefined> {
+		let server: LocalServer | undefined;
+		const supervisor = new Supervisor(supervision(this.#options), async () => server?.start());
+		server = await start({
+			onSpawn: pid => this.#reaper.stdin?.write(`+${pid}\n`),
+			onExit: pid => this.#reaper.stdin?.write(`-${pid}\n`),
+			onCrash: (how, livedMs) => server && supervisor.crashed(server.name, how, livedMs),
+		});
+		if (!server) return undefined;
+		this.list.push(server);
+		this.#supervisors.push(supervisor);
+		return server.url;
+	}
 }
 
-async function createNodes(options: ClusterOptions, dataDir: string, urls: ServerUrls): Promise<Node[]> {
+const supervision = ({ restart = true, onEvent = () => undefined }: ClusterOptions): SupervisorOptions => ({
+	restart,
+	onEvent,
+});
+
+async function createNodes(options: ClusterOptions, dataDir: string, urls: ServerUrls): Promise<ClusterNode[]> {
 	const groups = options.groups ?? DEFAULT_GROUPS;
 	const secret = options.env?.["STOA_SECRET"] ?? (await generatedSecret(dataDir));
 	const ports = new Map<string, number>();
@@ -175,136 +192,9 @@ async function createNodes(options: ClusterOptions, dataDir: string, urls: Serve
 			SERVICES: group.services.join(","),
 			NODE_ID: group.name,
 		};
-		return new Node(group, env, port, options, join(dataDir, "logs", `${group.name}.log`));
+		const plan = { ...group, env, port, logFile: join(dataDir, "logs", `${group.name}.log`) };
+		return new ClusterNode(plan, supervision(options));
 	});
-}
-
-/** A process of the cluster. */
-class Node implements ClusterProcess {
-	readonly name: string;
-	readonly services: string[];
-	readonly url: string | undefined;
-	opsUrl = "";
-	/** Resolves when the processes of the cluster know each other again. */
-	onRestarted: () => Promise<void> = () => Promise.resolve();
-	readonly #env: Readonly<Record<string, string>>;
-	readonly #options: ClusterOptions;
-	readonly #logFile: string;
-	#child: ChildProcess | undefined;
-	#extra: Readonly<Record<string, string>> = {};
-	#exit: Promise<void> = Promise.resolve();
-	#isStopping = false;
-	#crashes = 0;
-
-	constructor(
-		group: Group,
-		env: Readonly<Record<string, string>>,
-		port: number | undefined,
-		options: ClusterOptions,
-		logFile: string,
-	) {
-		this.name = group.name;
-		this.services = group.services;
-		this.url = port ? `http://127.0.0.1:${port}` : undefined;
-		this.#env = env;
-		this.#options = options;
-		this.#logFile = logFile;
-	}
-
-	get pid(): number {
-		return this.#child?.pid ?? 0;
-	}
-
-	get isRunning(): boolean {
-		return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
-	}
-
-	async start(): Promise<void> {
-		const log = openSync(this.#logFile, "a", 0o600);
-		const env: NodeJS.ProcessEnv = { ...process.env, ...this.#env, ...this.#extra };
-		delete env["NODE_OPTIONS"];
-		// A group of its own: Ctrl-C is for the launcher. The channel is how it learns that the launcher is gone.
-		const child = spawn(process.execPath, ["main.ts"], {
-			cwd: ROOT,
-			env,
-			detached: true,
-			stdio: ["ignore", log, log, "ipc"],
-		});
-		closeSync(log);
-		this.#child = child;
-		this.#exit = new Promise(resolve => child.once("exit", () => resolve()));
-		child.once("exit", (code, signal) => this.#onExit(child, code, signal));
-		await new Promise<void>((done, fail) => {
-			const timer = setTimeout(
-				() => fail(new Error(`${this.name} was not ready within ${READY_TIMEOUT_MS} ms; see ${this.#logFile}`)),
-				READY_TIMEOUT_MS,
-			);
-			child.once("message", message => {
-				clearTimeout(timer);
-				this.opsUrl = (message as { opsUrl: string }).opsUrl;
-				done();
-			});
-			child.once("exit", code => {
-				clearTimeout(timer);
-				fail(new Error(`${this.name} ended with code ${code} before it was ready; see ${this.#logFile}`));
-			});
-		});
-	}
-
-	/** Resolves when this process knows these services, wherever they run. */
-	async meet(services: readonly string[]): Promise<void> {
-		const child = this.#child;
-		if (!child?.connected) return;
-		const met = new Promise<void>(done => child.once("message", () => done()));
-		child.send({ waitFor: services });
-		await Promise.race([met, this.exited()]);
-	}
-
-	kill(signal: NodeJS.Signals): void {
-		this.#child?.kill(signal);
-	}
-
-	exited(): Promise<void> {
-		return this.#exit;
-	}
-
-	async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
-		this.#extra = env;
-		this.#isStopping = true;
-		if (this.#child) await ended(this.#child, "SIGTERM", STOP_TIMEOUT_MS);
-		this.#isStopping = false;
-		await this.start();
-		await this.onRestarted();
-	}
-
-	async stop(): Promise<void> {
-		this.#isStopping = true;
-		if (this.#child) await ended(this.#child, "SIGTERM", STOP_TIMEOUT_MS);
-	}
-
-	#onExit(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
-		if (this.#isStopping || child !== this.#child) return;
-		const { restart = true, onEvent } = this.#options;
-		onEvent?.(`${this.name} ended (${signal ?? `code ${code}`})`);
-		if (!restart) return;
-		const delayMs = Math.min(RESTART_BASE_MS * 2 ** this.#crashes++, RESTART_MAX_MS);
-		setTimeout(() => {
-			if (this.#isStopping) return;
-			const startedAt = Date.now();
-			this.start()
-				.then(() => {
-					// A process that lasted starts its count of crashes anew.
-					this.#child?.once("exit", () => {
-						if (Date.now() - startedAt > RESTART_MAX_MS) this.#crashes = 0;
-					});
-					return this.onRestarted();
-				})
-				.then(
-					() => onEvent?.(`${this.name} runs again`),
-					error => onEvent?.(String(error)),
-				);
-		}, delayMs).unref();
-	}
 }
 
 function startReaper(): ChildProcess {

@@ -3,6 +3,7 @@ import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { freePort } from "./ports.ts";
+import { endOf } from "./supervisor.ts";
 
 const READY_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 10_000;
@@ -18,6 +19,14 @@ export interface LocalServer {
 	start(): Promise<void>;
 	stop(): Promise<void>;
 	kill(signal: NodeJS.Signals): void;
+}
+
+/** What a launcher wants to hear of a server's process. */
+export interface ServerHooks {
+	onSpawn?(pid: number): void;
+	onExit?(pid: number): void;
+	/** It ended, and not by `stop`. */
+	onCrash?(how: string, livedMs: number): void;
 }
 
 /** The full path of a program, or undefined when it is not on the PATH. */
@@ -41,66 +50,58 @@ interface Plan {
 	program: string;
 	args(port: number): string[];
 	dir: string;
-	port?: number;
+	port?: number | undefined;
 }
 
 /** NATS with JetStream, its streams below `dir`. Undefined when there is no nats-server on the PATH. */
-export async function startNats(dir: string, port?: number): Promise<LocalServer | undefined> {
+export async function startNats(dir: string, port?: number, hooks: ServerHooks = {}): Promise<LocalServer | undefined> {
 	const program = findOnPath("nats-server");
 	if (!program) return undefined;
 	const args = (p: number) => ["-a", "127.0.0.1", "-p", String(p), "-js", "-sd", join(dir, "streams")];
-	return startServer({
-		name: "nats-server",
-		program,
-		dir,
-		args,
-		url: p => `nats://127.0.0.1:${p}`,
-		...(port ? { port } : {}),
-	});
+	return startServer({ name: "nats-server", program, dir, args, port, url: p => `nats://127.0.0.1:${p}` }, hooks);
 }
 
 /** Redis without files: what it holds may be lost. Undefined when there is no redis-server on the PATH. */
-export async function startRedis(dir: string, port?: number): Promise<LocalServer | undefined> {
+export async function startRedis(
+	dir: string,
+	port?: number,
+	hooks: ServerHooks = {},
+): Promise<LocalServer | undefined> {
 	const program = findOnPath("redis-server");
 	if (!program) return undefined;
-	const args = (p: number) => [
-		"--bind",
-		"127.0.0.1",
-		"--port",
-		String(p),
-		"--save",
-		"",
-		"--appendonly",
-		"no",
-		"--dir",
-		dir,
-	];
-	return startServer({
-		name: "redis-server",
-		program,
-		dir,
-		args,
-		url: p => `redis://127.0.0.1:${p}`,
-		...(port ? { port } : {}),
-	});
+	const args = (p: number) =>
+		["--bind", "127.0.0.1", "--port", String(p), "--dir", dir].concat("--save", "", "--appendonly", "no");
+	return startServer({ name: "redis-server", program, dir, args, port, url: p => `redis://127.0.0.1:${p}` }, hooks);
 }
 
 /** The embedded database as a process of its own. */
-export function startMongod(dir: string, params: readonly string[] = []): Promise<LocalServer> {
-	const flags = params.flatMap(param => ["--setParameter", param]);
-	const args = (p: number) => [MONGOD, "--port", String(p), "--dbpath", dir, ...flags];
-	return startServer({ name: "mongod", program: process.execPath, dir, args, url: p => `mongodb://127.0.0.1:${p}` });
+export function startMongod(dir: string, hooks: ServerHooks = {}): Promise<LocalServer> {
+	const args = (p: number) => [MONGOD, "--port", String(p), "--dbpath", dir];
+	const url = (p: number) => `mongodb://127.0.0.1:${p}`;
+	return startServer({ name: "mongod", program: process.execPath, dir, args, url }, hooks);
 }
 
-async function startServer(plan: Plan): Promise<LocalServer> {
+async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer> {
 	mkdirSync(plan.dir, { recursive: true, mode: 0o700 });
 	const port = plan.port ?? (await freePort());
 	let child: ChildProcess | undefined;
+	let isStopping = false;
 	const start = async () => {
+		const startedAt = performance.now();
+		isStopping = false;
 		child = launch(plan, port);
+		const { pid = 0 } = child;
+		hooks.onSpawn?.(pid);
+		child.once("exit", (code, signal) => {
+			hooks.onExit?.(pid);
+			if (!isStopping) hooks.onCrash?.(endOf(code, signal), performance.now() - startedAt);
+		});
 		await listening(plan.name, child, port);
 	};
-	const stop = () => (child ? ended(child, "SIGTERM") : Promise.resolve());
+	const stop = () => {
+		isStopping = true;
+		return child ? ended(child, "SIGTERM") : Promise.resolve();
+	};
 	await start();
 	return {
 		name: plan.name,

@@ -1,0 +1,103 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cluster, startCluster } from "../../cluster/launcher.ts";
+import { Client } from "../support/client.ts";
+import { until } from "../support/until.ts";
+
+const GROUPS = [
+	{ name: "gateway", services: ["api", "carts"] },
+	{ name: "catalogue", services: ["products", "inventory"] },
+];
+const QUIET = { RATE_LIMIT: "0", MAILBOX_PORT: "0", DEMO_DATA: "0", LOG_LEVEL: "error" };
+
+/** The processes that have this in their command line, as the system lists them. */
+const processesOf = (text: string): string[] =>
+	spawnSync("pgrep", ["-f", text], { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+
+describe("A cluster that looks after itself", () => {
+	let dataDir: string;
+	let cluster: Cluster;
+	let client: Client;
+	const told: string[] = [];
+	const serves = async () => (await client.get("/products")).status === 200;
+
+	beforeAll(async () => {
+		dataDir = await mkdtemp(join(tmpdir(), "stoa-launcher-"));
+		cluster = await startCluster({ dataDir, groups: GROUPS, env: QUIET, onEvent: message => told.push(message) });
+		client = new Client(cluster.urls[0] ?? "");
+		await until("the shop to serve", serves);
+	}, 60_000);
+
+	afterAll(async () => {
+		await cluster?.stop();
+		await rm(dataDir, { recursive: true, force: true });
+	}, 60_000);
+
+	it("starts a killed node again, and the others find it", async () => {
+		const catalogue = cluster.process("catalogue");
+		const { pid } = catalogue;
+		catalogue.kill("SIGKILL");
+		await until("the catalogue to run again", () => told.includes("catalogue runs again"), 30_000);
+		expect(catalogue.pid).not.toBe(pid);
+		expect(await serves()).toBe(true);
+		const written = JSON.parse(readFileSync(join(dataDir, "cluster.json"), "utf8"));
+		expect(written.processes[1]).toMatchObject({ name: "catalogue", pid: catalogue.pid });
+	}, 60_000);
+
+	it.each([
+		"mongod",
+		"nats-server",
+		"redis-server",
+	])("starts a killed %s again, and the nodes find their way back with what was stored", async name => {
+		const { body: cart } = await client.post("/carts", {});
+		const server = cluster.servers.find(candidate => candidate.name === name);
+		const { pid } = server ?? {};
+		server?.kill("SIGKILL");
+		await until(`${name} to run again`, () => told.includes(`${name} runs again`), 30_000);
+		expect(server?.pid).not.toBe(pid);
+		await until("the shop to serve", serves, 30_000);
+		expect((await client.get(`/carts/${cart.id}`)).status).toBe(200);
+	}, 90_000);
+
+	it("stays whole when one node cannot start with its new settings", async () => {
+		const pid = cluster.process("gateway").pid;
+		await expect(cluster.process("catalogue").restart({ LOG_LEVEL: "loud" })).rejects.toThrow(/before it was ready/);
+		expect((await client.get("/products")).status).toBe(503);
+		await cluster.process("catalogue").restart();
+		await until("the shop to serve", serves, 30_000);
+		expect(cluster.process("gateway").pid).toBe(pid);
+	}, 60_000);
+
+	it("keeps what it writes to its owner", () => {
+		for (const file of ["cluster.json", "secret", "logs/gateway.log", "nats/nats-server.log"]) {
+			expect([file, (statSync(join(dataDir, file)).mode & 0o077).toString(8)]).toEqual([file, "0"]);
+		}
+		expect(readFileSync(join(dataDir, "cluster.json"), "utf8")).not.toContain(
+			readFileSync(join(dataDir, "secret"), "utf8"),
+		);
+	});
+
+	it("leaves nothing behind when a start fails", async () => {
+		const other = await mkdtemp(join(tmpdir(), "stoa-failing-"));
+		const start = startCluster({ dataDir: other, groups: GROUPS, restart: false, env: { ...QUIET, PORT: "x" } });
+		await expect(start).rejects.toThrow(/catalogue ended \(code 1\) before it was ready; see .*catalogue\.log/);
+		expect(readFileSync(join(other, "logs/catalogue.log"), "utf8")).toContain("PORT must be");
+		expect(processesOf(other)).toEqual([]);
+		await rm(other, { recursive: true, force: true });
+	}, 60_000);
+
+	it("refuses to be a cluster without NATS", async () => {
+		const other = await mkdtemp(join(tmpdir(), "stoa-lonely-"));
+		const path = process.env["PATH"];
+		process.env["PATH"] = other;
+		try {
+			await expect(startCluster({ dataDir: other, groups: GROUPS })).rejects.toThrow(/install nats-server|NATS_URL/);
+		} finally {
+			process.env["PATH"] = path;
+			await rm(other, { recursive: true, force: true });
+		}
+	}, 30_000);
+});

@@ -9,6 +9,9 @@ const READY_TIMEOUT_MS = 30_000;
 /** A little more than a node takes at most to stop by itself. */
 const STOP_TIMEOUT_MS = 30_000;
 
+/** What `run.mjs` told the launcher about its heap holds for the nodes as well. */
+const leanHeap = process.execArgv.filter(flag => /^--(heap|max)-/.test(flag));
+
 /** One process, and the services it runs. */
 export interface Group {
 	name: string;
@@ -75,7 +78,7 @@ export class ClusterNode implements ClusterProcess {
 		const env: NodeJS.ProcessEnv = { ...process.env, ...settings, ...this.#extra };
 		delete env["NODE_OPTIONS"];
 		// A group of its own: Ctrl-C is for the launcher. The channel is how it learns that the launcher is gone.
-		const child = spawn(process.execPath, ["main.ts"], {
+		const child = spawn(process.execPath, [...leanHeap, "main.ts"], {
 			cwd: ROOT,
 			env,
 			detached: true,

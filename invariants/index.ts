@@ -41,7 +41,8 @@ export function checkState(state: ShopState): Report {
 }
 
 /**
- * Checks that stock and money are right (I1–I5, I8) and that everything that was begun has ended (I10–I12). On a shop
- * at work the latter may be about what is under way right now: repeat, and look at what stays.
+ * Checks that stock and money are right (I1–I5, I8) and that everything that was begun has ended (I10–I12). The
+ * databases are read one after the other, so on a shop at work a violation may be about what is under way right now:
+ * repeat, and look at what stays.
  */
 export const checkInvariants = async (mongodbUri: string): Promise<Report> => checkState(await readShop(mongodbUri));

@@ -41,7 +41,7 @@ export const OPERATOR_COMMANDS: readonly OperatorCommand[] = [
 			print(
 				ok
 					? "All invariants hold"
-					: `${violations.length} violations; those of I10 to I12 may be work under way: check again`,
+					: `${violations.length} violations; on a shop at work they may be what is under way: check again, and see what stays`,
 			);
 			return ok;
 		},

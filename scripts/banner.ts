@@ -28,9 +28,9 @@ export function banner({ broker, opsUrl }: StoaNode, ms: number): string {
 function hints({ stoa }: StoaNode["broker"]): string[] {
 	const { config, cache } = stoa;
 	const admin = config.admin
-		? [`  Admin        ${config.admin.email} (from STOA_ADMIN_EMAIL)`]
+		? [`  Admin        ${config.admin.email} (from STOA_ADMIN_EMAIL), unless there was one already`]
 		: [
-				"  No admin yet: stop, then STOA_ADMIN_EMAIL=you@example.com STOA_ADMIN_PASSWORD='12 characters or more' npm start",
+				"  First admin  stop, then STOA_ADMIN_EMAIL=you@example.com STOA_ADMIN_PASSWORD='12 characters or more' npm start",
 			];
 	const limits =
 		config.natsUrl && cache.engine === "memory" ? ["  Without REDIS_URL rate limits count per process"] : [];

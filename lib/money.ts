@@ -27,7 +27,8 @@ export function money(amount: number, currency: string): Money {
 		throw new DomainError("VALIDATION_ERROR", `${amount} is not an amount in minor units`);
 	}
 	exponentOf(currency);
-	return { amount, currency };
+	// Minus zero is zero: it would not be equal to it, and not read the same.
+	return { amount: amount + 0, currency };
 }
 
 export const zero = (currency: string): Money => money(0, currency);

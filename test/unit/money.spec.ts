@@ -75,6 +75,10 @@ describe("Money", () => {
 		);
 	});
 
+	it("has one zero only", () => {
+		expect(Object.is(times(eur(-1), 0).amount, 0)).toBe(true);
+	});
+
 	it("refuses what is no amount, no currency, and currencies that differ", () => {
 		for (const wrong of [1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])
 			expect(() => money(wrong, "EUR")).toThrow();

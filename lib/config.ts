@@ -1,7 +1,9 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { DEFAULT_CURRENCY } from "./currencies.ts";
 import { type Failpoint, parseFailpoints } from "./failpoints.ts";
+import { isCurrency } from "./money.ts";
 
 /**
  * Every setting of a node, read once from the environment. Nothing else reads `process.env`. `loadConfig` lists all
@@ -38,6 +40,8 @@ export interface Config {
 	secret: string | undefined;
 	allowEmbedded: boolean;
 	testPaymentWebhookSecret: string | undefined;
+	/** What prices are in where nobody says it: filters and sorts of lists, new carts. */
+	shopCurrency: string;
 	/** Whether a start with an empty catalogue loads the demo shop. */
 	demoData: boolean;
 	/** Test-only, refused in production. */
@@ -144,6 +148,7 @@ export function loadConfig(env: Env): Config {
 		secret: readSecret(read, "STOA_SECRET"),
 		allowEmbedded: read.flag("ALLOW_EMBEDDED", false),
 		testPaymentWebhookSecret: read.text("TEST_PAYMENT_WEBHOOK_SECRET"),
+		shopCurrency: readCurrency(read, "SHOP_CURRENCY", DEFAULT_CURRENCY),
 		demoData: read.flag("DEMO_DATA", !isProduction),
 		failpoints: readFailpoints(read),
 		clockShiftMs: read.integer("CLOCK_SHIFT_MS", 0, -86_400_000, 86_400_000),
@@ -252,6 +257,12 @@ function readOrigins(read: Reader, name: string): string[] {
 		}
 	}
 	return origins;
+}
+
+function readCurrency(read: Reader, name: string, fallback: string): string {
+	const code = read.text(name) ?? fallback;
+	if (!isCurrency(code)) read.mistakes.push(`${name} must be an ISO 4217 currency such as EUR`);
+	return code;
 }
 
 function readLogLevel(read: Reader): LogLevel {

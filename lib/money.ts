@@ -1,3 +1,4 @@
+import { CURRENCIES, knownExponent } from "./currencies.ts";
 import { DomainError } from "./errors.ts";
 
 /** An amount in the minor unit of its ISO 4217 currency: `{ amount: 129900, currency: "EUR" }` is 1,299.00 euros. */
@@ -6,20 +7,17 @@ export interface Money {
 	currency: string;
 }
 
-const exponents = new Map<string, number>();
+/** In minor units of any currency; 1,000,000,000.00 of one with two digits. */
+export const MAX_PRICE = 1_000_000_000_00;
 
 /** Digits after the point: 2 for EUR, 0 for JPY, 3 for KWD. Throws VALIDATION_ERROR for what is no currency. */
 export function exponentOf(currency: string): number {
-	const known = exponents.get(currency);
-	if (known !== undefined) return known;
-	if (!isCurrency(currency)) throw new DomainError("VALIDATION_ERROR", `${currency} is not an ISO 4217 currency`);
-	const { maximumFractionDigits = 2 } = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions();
-	exponents.set(currency, maximumFractionDigits);
-	return maximumFractionDigits;
+	const exponent = knownExponent(currency);
+	if (exponent !== undefined) return exponent;
+	throw new DomainError("VALIDATION_ERROR", `${currency} is not an ISO 4217 currency`);
 }
 
-const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
-
+/** Whether something may be priced in it today: withdrawn currencies, metals and test codes are not. */
 export const isCurrency = (code: string): boolean => CURRENCIES.has(code);
 
 export function money(amount: number, currency: string): Money {
@@ -80,10 +78,24 @@ export function prorate(total: Money, weights: readonly number[]): Money[] {
 	return parts.map(part => money(Number(sign * part.amount), total.currency));
 }
 
-/** For people: "1,299.00 €" in the given language. */
-export function formatMoney({ amount, currency }: Money, locale = "en"): string {
+/** In major units, exactly: "1299.00". */
+export function decimalOf({ amount, currency }: Money): `${number}` {
 	const exponent = exponentOf(currency);
-	return new Intl.NumberFormat(locale, { style: "currency", currency }).format(amount / 10 ** exponent);
+	const digits = String(Math.abs(amount)).padStart(exponent + 1, "0");
+	const whole = digits.slice(0, digits.length - exponent);
+	const fraction = exponent === 0 ? "" : `.${digits.slice(-exponent)}`;
+	return `${amount < 0 ? "-" : ""}${whole}${fraction}` as `${number}`;
+}
+
+/** For people, as their language writes it: "€1,299.00", "1.299,00 €"; always with all digits of the currency. */
+export function formatMoney(money: Money, locale = "en"): string {
+	const digits = exponentOf(money.currency);
+	return new Intl.NumberFormat(locale, {
+		style: "currency",
+		currency: money.currency,
+		minimumFractionDigits: digits,
+		maximumFractionDigits: digits,
+	}).format(decimalOf(money));
 }
 
 function sameCurrency(a: Money, b: Money): void {

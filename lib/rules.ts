@@ -1,24 +1,37 @@
+import { knownExponent } from "./currencies.ts";
 import { SKU_PATTERN } from "./ids.ts";
-import { isCurrency } from "./money.ts";
+import { isCurrency, MAX_PRICE } from "./money.ts";
 
 /** Validation rules that several services share, so that one field means the same everywhere. */
 
-const CURRENCY_CODE = {
+type RuleErrors = { type: string; message?: string; actual: unknown }[];
+
+const code = (isValid: (code: string) => boolean) => ({
 	type: "string",
 	length: 3,
-	custom: (value: unknown, errors: { type: string; message?: string; actual: unknown }[]) => {
-		if (value !== undefined && (typeof value !== "string" || !isCurrency(value)))
+	custom: (value: unknown, errors: RuleErrors) => {
+		if (value !== undefined && (typeof value !== "string" || !isValid(value)))
 			errors.push({ type: "currency", actual: value, message: "must be an ISO 4217 currency" });
 		return value;
 	},
-};
+});
 
-export const currencyRule = (also: object = {}) => ({ ...CURRENCY_CODE, ...also });
+export const currencyRule = (also: object = {}) => ({ ...code(isCurrency), ...also });
 
 /** A price: zero or more minor units. */
 export const priceRule = (also: object = {}) => ({
 	type: "object",
-	props: { amount: { type: "number", integer: true, min: 0, max: 1_000_000_000_00 }, currency: currencyRule() },
+	props: { amount: { type: "number", integer: true, min: 0, max: MAX_PRICE }, currency: currencyRule() },
+	...also,
+});
+
+/** What is or was owed: a sum of many prices, and perhaps in a currency that has been withdrawn since. */
+export const amountRule = (also: object = {}) => ({
+	type: "object",
+	props: {
+		amount: { type: "number", integer: true, min: 0, max: Number.MAX_SAFE_INTEGER },
+		currency: code(known => knownExponent(known) !== undefined),
+	},
 	...also,
 });
 

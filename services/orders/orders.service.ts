@@ -3,7 +3,7 @@ import { DomainError, notFound } from "../../lib/errors.ts";
 import { keyHash, type Outcome, replay, requestHash } from "../../lib/idempotency.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { mayDo } from "../../lib/permissions.ts";
-import { emailRule, idRule, listRules, priceRule, quantityRule, skuRule, textRule } from "../../lib/rules.ts";
+import { amountRule, emailRule, idRule, listRules, quantityRule, skuRule, textRule } from "../../lib/rules.ts";
 import { type AppContext, defineService } from "../../lib/typed.ts";
 import { consumer } from "../../mixins/consumer.mixin.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
@@ -131,7 +131,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				// There are no shipping methods to choose from before the shipping service exists.
 				shippingMethod: { type: "forbidden" },
 				payment: { type: "object", props: { method: textRule(50), token: textRule(200) } },
-				expectedTotal: priceRule(),
+				expectedTotal: amountRule(),
 			},
 			async handler(ctx) {
 				const { id: cartId, shippingMethod: _, ...input } = ctx.params;
@@ -170,7 +170,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			timeout: CHECKOUT_TIMEOUT_MS,
 			params: {
 				...orderParams,
-				amount: priceRule({ optional: true }),
+				amount: amountRule({ optional: true }),
 				lines: {
 					type: "array",
 					min: 1,

@@ -1,6 +1,6 @@
 import { DomainError, notFound } from "../../lib/errors.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
-import { idRule, priceRule } from "../../lib/rules.ts";
+import { amountRule, idRule } from "../../lib/rules.ts";
 import { defineService } from "../../lib/typed.ts";
 import { testWebhookSecret } from "../../lib/webhook-signature.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
@@ -49,7 +49,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			timeout: PROVIDER_TIMEOUT_MS,
 			params: {
 				...orderParams,
-				amount: priceRule(),
+				amount: amountRule(),
 				method: { type: "string", max: 50 },
 				token: { type: "string", max: 200 },
 			},
@@ -60,7 +60,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		capture: {
 			visibility: "public",
 			timeout: PROVIDER_TIMEOUT_MS,
-			params: { ...orderParams, method: methodRule, chargeId: idRule(), amount: priceRule() },
+			params: { ...orderParams, method: methodRule, chargeId: idRule(), amount: amountRule() },
 			async handler(ctx) {
 				return toPayment(await capture(this.deps, ctx.params));
 			},
@@ -77,7 +77,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		refund: {
 			visibility: "public",
 			timeout: PROVIDER_TIMEOUT_MS,
-			params: { ...orderParams, refundId: { type: "string", max: 100 }, amount: priceRule({}) },
+			params: { ...orderParams, refundId: { type: "string", max: 100 }, amount: amountRule({}) },
 			async handler(ctx) {
 				const { orderId, refundId, amount } = ctx.params;
 				return toPayment(await refund(this.deps, orderId, refundId, amount));

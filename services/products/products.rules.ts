@@ -1,10 +1,9 @@
+import { MAX_PRICE } from "../../lib/money.ts";
 import { idRule, priceRule, skuRule, textRule } from "../../lib/rules.ts";
 import { SLUG_PATTERN } from "./domain/text.ts";
 import { SORTS } from "./product-query.ts";
 
 /** Validation of what products and categories are made of. */
-
-const MAX_PRICE = 1_000_000_000_00;
 
 export const slugRule = (also: object = {}) => ({ type: "string", min: 1, max: 160, pattern: SLUG_PATTERN, ...also });
 export const idOrSlugRule = { type: "string", min: 1, max: 160, pattern: /^[A-Za-z0-9_-]+$/ };

@@ -1,6 +1,6 @@
 import { DomainError, notFound } from "../../lib/errors.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
-import { idRule, priceRule } from "../../lib/rules.ts";
+import { amountRule, idRule } from "../../lib/rules.ts";
 import { defineService } from "../../lib/typed.ts";
 import { sign, testWebhookSecret } from "../../lib/webhook-signature.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
@@ -34,7 +34,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 	actions: {
 		authorize: {
 			visibility: "public",
-			params: { ...base, amount: priceRule(), token: { type: "string", max: 200 } },
+			params: { ...base, amount: amountRule(), token: { type: "string", max: 200 } },
 			async handler(ctx) {
 				const { orderId, amount, token, idempotencyKey } = ctx.params;
 				const card = behaviourOf(token);
@@ -55,7 +55,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		capture: {
 			visibility: "public",
-			params: { ...movement, amount: priceRule() },
+			params: { ...movement, amount: amountRule() },
 			async handler(ctx) {
 				const { chargeId, amount, idempotencyKey } = ctx.params;
 				const done = await this.repository.move(chargeId, ["authorized"], "captured", {
@@ -80,7 +80,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		refund: {
 			visibility: "public",
-			params: { ...movement, amount: priceRule() },
+			params: { ...movement, amount: amountRule() },
 			async handler(ctx) {
 				const { chargeId, amount, idempotencyKey } = ctx.params;
 				const done = await this.repository.refund(chargeId, amount, idempotencyKey);

@@ -22,7 +22,9 @@ describe("Settings", () => {
 			rateLimit: 300,
 			authRateLimit: 10,
 			demoData: true,
+			shopCurrency: "EUR",
 		});
+		expect(loadConfig({ SHOP_CURRENCY: "JPY" }).shopCurrency).toBe("JPY");
 		expect(config.mongodbUri).toBeUndefined();
 		expect(config.services).toBeUndefined();
 	});
@@ -37,6 +39,7 @@ describe("Settings", () => {
 			STOA_SECRET: "hunter2hunter2",
 			STOA_ADMIN_PASSWORD: "hunter2",
 			RATE_LIMIT: "-1",
+			SHOP_CURRENCY: "HRK",
 			FAILPOINTS: "orders.place.dance:before",
 		});
 		const names = [
@@ -49,6 +52,7 @@ describe("Settings", () => {
 			"STOA_ADMIN_EMAIL",
 			"STOA_ADMIN_PASSWORD",
 			"RATE_LIMIT",
+			"SHOP_CURRENCY",
 			"FAILPOINTS",
 		];
 		for (const name of names) expect(mistakes.filter(mistake => mistake.includes(name)).length).toBeGreaterThan(0);

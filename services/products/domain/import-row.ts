@@ -1,5 +1,5 @@
 import { SKU_PATTERN } from "../../../lib/ids.ts";
-import { isCurrency, type Money } from "../../../lib/money.ts";
+import { isCurrency, MAX_PRICE, type Money } from "../../../lib/money.ts";
 import type { Attributes } from "../products.contract.ts";
 import { newProduct, type ProductState, patched } from "./product.ts";
 import { SLUG_PATTERN, slugOf } from "./text.ts";
@@ -24,7 +24,6 @@ export interface RowError {
 	message: string;
 }
 
-const MAX_AMOUNT = 1_000_000_000_00;
 const ATTRIBUTE_NAME = /^(?!__proto__$|constructor$|prototype$)[^$.\0][^.\0]{0,199}$/;
 const MAX_ATTRIBUTES = 1_000;
 
@@ -51,7 +50,7 @@ const price: Check = value => {
 	if (!isPlain(value)) return "must be { amount, currency }";
 	const { amount, currency, ...rest } = value;
 	if (Object.keys(rest).length > 0) return "has unknown fields";
-	if (!Number.isSafeInteger(amount) || Number(amount) < 0 || Number(amount) > MAX_AMOUNT)
+	if (!Number.isSafeInteger(amount) || Number(amount) < 0 || Number(amount) > MAX_PRICE)
 		return "needs an amount of 0 or more minor units";
 	return typeof currency === "string" && isCurrency(currency) ? undefined : "needs an ISO 4217 currency";
 };

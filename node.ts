@@ -8,6 +8,7 @@ import type { Config } from "./lib/config.ts";
 import { createDatabase } from "./lib/database.ts";
 import { createFailpoints } from "./lib/failpoints.ts";
 import { createHealth } from "./lib/health.ts";
+import { createMetrics } from "./lib/metrics.ts";
 import { startOpsServer } from "./lib/ops-server.ts";
 import type { Runtime } from "./lib/runtime.ts";
 import { generatedSecret } from "./lib/secret.ts";
@@ -60,7 +61,7 @@ export async function startNode(config: Config, onFatal: (error: Error) => void 
 		const broker = Object.assign(raw, { stoa: runtime }) as unknown as AppBroker;
 		if (runtime.jobs instanceof BullJobs) broker.createService(runtime.jobs.service(config.nodeId));
 		for (const name of config.services ?? SERVICES) broker.createService(await loadService(name));
-		const ops = await startOpsServer(opsAddress(config), runtime.health);
+		const ops = await startOpsServer(opsAddress(config), runtime.health, { "/metrics": () => runtime.metrics.page() });
 		undo.push(() => ops.close());
 		undo.push(() => broker.stop());
 		await broker.start();
@@ -97,20 +98,22 @@ async function startEngines(
 	isBrokerUp: () => boolean,
 	undo: (() => Promise<void>)[],
 ): Promise<Runtime> {
-	const database = createDatabase(mongodbUri, config.serviceMongodbUris);
+	const database = createDatabase(mongodbUri, config.serviceMongodbUris, createClock(config.clockShiftMs));
 	undo.push(() => database.close());
+	await database.start();
 	const [events, jobs, cache] = [createEventBus(config), createJobQueue(config), createCacheStore(config)];
 	const runtime: Runtime = {
 		config,
 		secret: config.secret ?? (await generatedSecret(config.dataDir)),
 		publicUrl: config.publicUrl,
-		clock: createClock(config.clockShiftMs),
+		clock: database.clockOf(),
 		failpoints: createFailpoints(config.failpoints),
 		database,
 		events,
 		jobs,
 		cache,
 		mail: createMailTransport(config),
+		metrics: createMetrics(),
 		health: createHealth({
 			database: () => database.ping(),
 			isBrokerUp,

@@ -1,6 +1,6 @@
 /**
- * The node's idea of now. Nothing that must be agreed between nodes may depend on it: leases are measured with the
- * database's clock (`$$NOW`).
+ * An idea of now. A node's own is only the start of it: what nodes must agree on is read from a clock that is corrected
+ * to the database's (`DatabaseClock`), and what one update decides alone is measured by `$$NOW` in it.
  */
 export interface Clock {
 	now(): Date;

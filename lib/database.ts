@@ -1,4 +1,6 @@
 import mongoose, { type Connection } from "mongoose";
+import type { Clock } from "./clock.ts";
+import { DatabaseClock } from "./database-clock.ts";
 
 /**
  * The node's connections: one per URI, `w: majority, j: true`, shared by all services of the process. A service's
@@ -7,6 +9,10 @@ import mongoose, { type Connection } from "mongoose";
 export interface Database {
 	/** The connection of one service, bound to its own database. */
 	of(service: string): Connection;
+	/** The clock of the database that a service lives in; without a name, that of the services that have none of their own. */
+	clockOf(service?: string): Clock;
+	/** Connects and measures the clocks once, as far as the databases answer. */
+	start(): Promise<void>;
 	/** Resolves when every connection in use answers. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
@@ -17,10 +23,11 @@ const TIMEOUT_MS = 5_000;
 /**
  * @param uri the database of all services that have none of their own
  * @param serviceUris URIs of single services (`ORDERS_MONGODB_URI` …)
+ * @param nodeClock what the databases' clocks are measured against
  */
-export function createDatabase(uri: string, serviceUris: Readonly<Record<string, string>> = {}): Database {
-	const connections = new Map<string, Connection>();
-	const connect = (to: string): Connection => {
+export function createDatabase(uri: string, serviceUris: Readonly<Record<string, string>>, nodeClock: Clock): Database {
+	const connections = new Map<string, { connection: Connection; clock: DatabaseClock }>();
+	const connect = (to: string) => {
 		const known = connections.get(to);
 		if (known) return known;
 		const connection = mongoose.createConnection(to, {
@@ -33,21 +40,29 @@ export function createDatabase(uri: string, serviceUris: Readonly<Record<string,
 		});
 		// Without a listener a lost connection would be an unhandled 'error'; readiness reports it.
 		connection.on("error", () => undefined);
-		connections.set(to, connection);
-		return connection;
+		const clock = new DatabaseClock(connection, nodeClock);
+		connections.set(to, { connection, clock });
+		return { connection, clock };
 	};
+	const ofService = (service?: string) => connect((service && serviceUris[service]) ?? uri);
 	return {
-		of: service => connect(serviceUris[service] ?? uri).useDb(service, { useCache: true }),
+		of: service => ofService(service).connection.useDb(service, { useCache: true }),
+		clockOf: service => ofService(service).clock,
+		async start() {
+			for (const to of [uri, ...Object.values(serviceUris)]) connect(to);
+			await Promise.all([...connections.values()].map(({ clock }) => clock.start()));
+		},
 		async ping() {
 			await Promise.all(
-				[...connections.values()].map(async connection => {
+				[...connections.values()].map(async ({ connection }) => {
 					await connection.asPromise();
 					await connection.db?.command({ ping: 1 }, { timeoutMS: TIMEOUT_MS });
 				}),
 			);
 		},
 		async close() {
-			await Promise.all([...connections.values()].map(connection => connection.close()));
+			for (const { clock } of connections.values()) clock.stop();
+			await Promise.all([...connections.values()].map(({ connection }) => connection.close()));
 			connections.clear();
 		},
 	};

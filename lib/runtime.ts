@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import type { Database } from "./database.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Health } from "./health.ts";
+import type { Metrics } from "./metrics.ts";
 
 /** What every service of a node shares, reached as `this.broker.stoa`: the settings and one engine per port. */
 export interface Runtime {
@@ -15,6 +16,7 @@ export interface Runtime {
 	secret: string;
 	/** Where clients reach the shop: `PUBLIC_URL`; with `PORT=0` the gateway of this node corrects it once it listens. */
 	publicUrl: string;
+	/** Corrected to the database's clock: all nodes agree on it. */
 	clock: Clock;
 	failpoints: Failpoints;
 	database: Database;
@@ -22,6 +24,7 @@ export interface Runtime {
 	jobs: JobQueue;
 	cache: CacheStore;
 	mail: MailTransport;
+	metrics: Metrics;
 	/** Whether this node should get requests. */
 	health: Health;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { checkInvariants } from "../invariants/index.ts";
+import type { ParkedItem } from "../lib/attempts.ts";
 import type { AppBroker } from "../lib/typed.ts";
 import type { DeadLetter } from "../mixins/consumer.mixin.ts";
 
@@ -25,6 +26,12 @@ const OPERATOR = { meta: { user: { id: "console", sessionId: "console", roles: [
 /** Dead letters live in every service that consumes events; their actions are the mixin's, not a contract's. */
 const callMixin = <T>(broker: AppBroker, action: string, params: object): Promise<T> =>
 	(broker as unknown as { call(name: string, params: object): Promise<T> }).call(action, params);
+
+/** The services of the cluster whose mixins bring this action, by name. */
+function servicesWith(broker: AppBroker, action: string): string[] {
+	const listed = broker.registry.getActionList({ onlyAvailable: true }) as { name: string }[];
+	return listed.flatMap(({ name }) => (name.endsWith(`.${action}`) ? [name.slice(0, -action.length - 1)] : [])).sort();
+}
 
 export const OPERATOR_COMMANDS: readonly OperatorCommand[] = [
 	{
@@ -81,6 +88,31 @@ export const OPERATOR_COMMANDS: readonly OperatorCommand[] = [
 			if (!created) print("There is an admin already: nothing was changed");
 			else print(given ? `${email} is an admin now` : `${email} is an admin now, with the password ${password}`);
 			return created;
+		},
+	},
+	{
+		usage: "parked [service]",
+		description: "Work that was given up after too many tries, of one service or of all",
+		async run({ broker, print }, [only]) {
+			const services = only ? [only] : servicesWith(broker, "parked");
+			let count = 0;
+			for (const service of services) {
+				const items = await callMixin<(ParkedItem & { kind: string })[]>(broker, `${service}.parked`, { limit: 100 });
+				for (const { kind, id, about, attempts, parkedAt, error } of items)
+					print(`${service} ${kind} ${id} ${about}, ${attempts} attempts until ${String(parkedAt)}: ${error}`);
+				count += items.length;
+			}
+			print(count === 0 ? "Nothing is parked" : `${count} parked; \`resume <service> <kind> <id>\` tries again`);
+			return count === 0;
+		},
+	},
+	{
+		usage: "resume <service> <kind> <id>",
+		description: "Try parked work again",
+		async run({ broker, print }, [service = "", kind = "", id = ""]) {
+			const { resumed } = await callMixin<{ resumed: boolean }>(broker, `${service}.resume`, { kind, id });
+			print(resumed ? "It is tried again" : `Nothing of ${id} is parked there`);
+			return resumed;
 		},
 	},
 	{

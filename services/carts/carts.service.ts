@@ -205,7 +205,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		/** A process that died between taking a cart and writing its order leaves the cart held: ask, then free it. */
 		async freeAbandoned() {
-			const olderThan = new Date(this.broker.stoa.clock.nowMs() - STALE_CLAIM_MS);
+			const olderThan = new Date(this.broker.stoa.database.clockOf(this.name).nowMs() - STALE_CLAIM_MS);
 			for (const cart of await this.repository.staleClaims(olderThan, 50)) {
 				const orderId = cart.checkout?.orderId ?? "";
 				const { fate } = await this.broker.call("orders.fate", { orderId });
@@ -215,7 +215,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 	},
 	created() {
-		this.repository = new CartRepository(this.models.carts, this.broker.stoa.clock);
+		this.repository = new CartRepository(this.models.carts, this.broker.stoa.database.clockOf(this.name));
 	},
 	started() {
 		const onError = (error: unknown) => this.logger.warn("Held carts could not be looked at yet", error);

@@ -1,5 +1,5 @@
+import type { Clock } from "../../lib/clock.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
-import type { DatabaseClock } from "./database-clock.ts";
 import type { StockRepository } from "./stock.repository.ts";
 
 const EVERY_MS = 500;
@@ -8,13 +8,13 @@ const BATCH = 50;
 /** Ends holds whose time is up, on every node: each end is one conditional update, so that only one of them does it. */
 export class ExpiryWorker {
 	readonly #stock: StockRepository;
-	readonly #clock: DatabaseClock;
+	readonly #clock: Clock;
 	readonly #loop: Loop;
 	readonly #onExpired: (skus: string[]) => void;
 
 	constructor(
 		stock: StockRepository,
-		clock: DatabaseClock,
+		clock: Clock,
 		on: { expired(skus: string[]): void; error(error: unknown): void },
 	) {
 		this.#stock = stock;

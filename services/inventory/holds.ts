@@ -1,6 +1,6 @@
+import type { Clock } from "../../lib/clock.ts";
 import { DomainError, notFound } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
-import type { DatabaseClock } from "./database-clock.ts";
 import { entryId, ledgerId } from "./domain/ledger.ts";
 import { DEFAULT_LOCATION, insufficient, type LineState, lineState, mergeLines, stockId } from "./domain/stock.ts";
 import type { StockLine } from "./inventory.contract.ts";
@@ -13,7 +13,7 @@ const MAX_TRIES = 5;
 interface Deps {
 	stock: StockRepository;
 	ledger: LedgerRepository;
-	clock: DatabaseClock;
+	clock: Clock;
 	reservationTtlMs: number;
 	/** Told after every change of these SKUs. */
 	onChanged(skus: readonly string[]): void;

@@ -4,7 +4,6 @@ import { db } from "../../mixins/db.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { holdActions } from "./actions/holds.ts";
 import { staffActions } from "./actions/staff.ts";
-import { DatabaseClock } from "./database-clock.ts";
 import { ExpiryWorker } from "./expiry-worker.ts";
 import { Holds } from "./holds.ts";
 import { announcementModel, ledgerModel, levelModel, stockModel } from "./inventory.model.ts";
@@ -27,7 +26,7 @@ export default defineService<Record<string, unknown>, object, InventoryVars>()({
 	created() {
 		const { config, database } = this.broker.stoa;
 		const onError = (error: unknown) => this.logger.warn("Will be tried again", error);
-		const clock = new DatabaseClock(database.of(this.name), onError);
+		const clock = database.clockOf(this.name);
 		const stock = new StockRepository(this.models.stock);
 		const ledger = new LedgerRepository(this.models.ledger);
 		const levels = new LevelRepository(this.models.levels, this.models.announcements);
@@ -37,17 +36,15 @@ export default defineService<Record<string, unknown>, object, InventoryVars>()({
 		const { reservationTtlMs } = config;
 		const holds = new Holds({ stock, ledger, clock, reservationTtlMs, onChanged });
 		const expiryWorker = new ExpiryWorker(stock, clock, { expired: onChanged, error: onError });
-		Object.assign(this, { databaseClock: clock, stock, ledger, holds, journalWorker, expiryWorker });
+		Object.assign(this, { stock, ledger, holds, journalWorker, expiryWorker });
 	},
 
-	async started() {
-		await this.databaseClock.start();
+	started() {
 		this.journalWorker.start();
 		this.expiryWorker.start();
 	},
 
 	async stopped() {
-		this.databaseClock.stop();
 		await this.expiryWorker.stop();
 		await this.journalWorker.stop();
 	},

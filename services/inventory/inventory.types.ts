@@ -1,7 +1,6 @@
 import type { ActionName, AppService, ParamsOf, ResultOf, TypedAction } from "../../lib/typed.ts";
 import type { DbVars } from "../../mixins/db.mixin.ts";
 import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
-import type { DatabaseClock } from "./database-clock.ts";
 import type { ExpiryWorker } from "./expiry-worker.ts";
 import type { Holds } from "./holds.ts";
 import type { announcementModel, ledgerModel, levelModel, stockModel } from "./inventory.model.ts";
@@ -17,7 +16,6 @@ export interface InventoryVars
 			levels: typeof levelModel;
 			announcements: typeof announcementModel;
 		}> {
-	databaseClock: DatabaseClock;
 	stock: StockRepository;
 	ledger: LedgerRepository;
 	holds: Holds;

@@ -1,5 +1,5 @@
+import type { Clock } from "../../lib/clock.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
-import type { DatabaseClock } from "./database-clock.ts";
 import type { LedgerRepository } from "./ledger.repository.ts";
 import type { LevelRepository } from "./level.repository.ts";
 import type { StockRepository } from "./stock.repository.ts";
@@ -13,7 +13,7 @@ interface Deps {
 	stock: StockRepository;
 	ledger: LedgerRepository;
 	levels: LevelRepository;
-	clock: DatabaseClock;
+	clock: Clock;
 	/** Told after a level crossing was noted for other services. */
 	onAnnounced(id: string): void;
 	onError(error: unknown): void;

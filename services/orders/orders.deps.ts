@@ -17,7 +17,7 @@ const PAYING = { timeout: 12_000 };
  * the broker for what nobody asked for
  */
 export function createDeps(
-	{ clock, failpoints }: Runtime,
+	{ database, failpoints }: Runtime,
 	orders: OrderRepository,
 	later: Deps["later"],
 	caller: TypedCaller,
@@ -25,7 +25,7 @@ export function createDeps(
 ): CancelDeps {
 	return {
 		orders,
-		clock,
+		clock: database.clockOf("orders"),
 		failpoints,
 		later,
 		...(requestId ? { requestId } : {}),

@@ -136,11 +136,11 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 	},
 	created() {
-		const { config, secret, clock } = this.broker.stoa;
+		const { config, secret, database } = this.broker.stoa;
 		const secretOfTest = testWebhookSecret(config.testPaymentWebhookSecret, secret);
 		this.providers = new Map(isTestProviderAllowed(config) ? [["test", testProvider(this.broker, secretOfTest)]] : []);
 		this.deps = {
-			payments: new PaymentRepository(this.models.payments, clock),
+			payments: new PaymentRepository(this.models.payments, database.clockOf(this.name)),
 			providerOf: method => {
 				const provider = this.providers.get(method);
 				if (!provider) throw unknownMethod(method, [...this.providers.keys()]);

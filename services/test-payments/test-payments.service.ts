@@ -136,7 +136,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 	},
 	created() {
-		this.repository = new ChargeRepository(this.models.charges, this.broker.stoa.clock);
+		this.repository = new ChargeRepository(this.models.charges, this.broker.stoa.database.clockOf(this.name));
 	},
 	started() {
 		const onError = (error: unknown) => this.logger.warn("Webhooks could not be sent yet", error);

@@ -100,6 +100,7 @@ export interface ShopState {
 /** Where documents carry an outbox. */
 const OUTBOXES: readonly [service: string, collection: string][] = [
 	["auth", "accounts"],
+	["auth", "registrations"],
 	["products", "products"],
 	["products", "import_jobs"],
 	["inventory", "announcements"],

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { DEFAULT_CURRENCY } from "./currencies.ts";
+import { type Mailbox, parseEmail, parseMailbox } from "./email.ts";
 import { type Failpoint, parseFailpoints } from "./failpoints.ts";
 import { isCurrency } from "./money.ts";
 
@@ -33,7 +34,7 @@ export interface Config {
 	logLevel: LogLevel;
 	/** Where clients reach the gateway: links in mails, the test provider's webhooks. */
 	publicUrl: string;
-	mailFrom: string;
+	mailFrom: Mailbox;
 	/** Where the development mailbox listens, on loopback only. */
 	mailboxPort: number;
 	/** Encrypts keys and secrets at rest. Undefined outside production: generated into `dataDir`. */
@@ -143,7 +144,7 @@ export function loadConfig(env: Env): Config {
 		authRateLimit: read.integer("AUTH_RATE_LIMIT", 10, 0, 1_000_000),
 		logLevel: readLogLevel(read),
 		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/\/+$/, ""),
-		mailFrom: read.text("MAIL_FROM") ?? "Stoa <shop@stoa.localhost>",
+		mailFrom: readMailbox(read, "MAIL_FROM", { name: "Stoa", address: "shop@stoa.localhost" }),
 		mailboxPort: read.integer("MAILBOX_PORT", 8025, 0, 65_535),
 		secret: readSecret(read, "STOA_SECRET"),
 		allowEmbedded: read.flag("ALLOW_EMBEDDED", false),
@@ -231,11 +232,18 @@ function readAdmin(read: Reader): Config["admin"] {
 	if (!email && !password) return undefined;
 	if (!email) read.mistakes.push("STOA_ADMIN_EMAIL is needed beside STOA_ADMIN_PASSWORD");
 	if (!password) read.mistakes.push("STOA_ADMIN_PASSWORD is needed beside STOA_ADMIN_EMAIL");
-	if (email && !/^[^\s@]+@[^\s@]+$/.test(email)) read.mistakes.push("STOA_ADMIN_EMAIL must be an e-mail address");
+	if (email && parseEmail(email) === undefined) read.mistakes.push("STOA_ADMIN_EMAIL must be an e-mail address");
 	if (password && (password.length < 12 || password.length > 128)) {
 		read.mistakes.push("STOA_ADMIN_PASSWORD must have 12 to 128 characters");
 	}
 	return email && password ? { email, password } : undefined;
+}
+
+function readMailbox(read: Reader, name: string, fallback: Mailbox): Mailbox {
+	const text = read.text(name);
+	const mailbox = text === undefined ? fallback : parseMailbox(text);
+	if (!mailbox) read.mistakes.push(`${name} must be one address, such as Shop <shop@example.com>`);
+	return mailbox ?? fallback;
 }
 
 function readAddresses(read: Reader, name: string): string[] {

@@ -17,6 +17,7 @@ export type IdPrefix =
 	| "evt"
 	| "job"
 	| "ses"
+	| "reg"
 	| "led"
 	| "chg"
 	| "ntf";

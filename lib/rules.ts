@@ -1,4 +1,5 @@
 import { knownExponent } from "./currencies.ts";
+import { isOneLine, parseEmail } from "./email.ts";
 import { SKU_PATTERN } from "./ids.ts";
 import { isCurrency, MAX_PRICE } from "./money.ts";
 
@@ -42,19 +43,40 @@ export const quantityRule = (also: object = {}) => ({ type: "number", integer: t
 
 export const idRule = (also: object = {}) => ({ type: "string", min: 4, max: 80, pattern: /^[A-Za-z0-9_]+$/, ...also });
 
+type Errors = { type: string; message?: string; actual: unknown }[];
+
+/** A text in one line: a name, a title, a reason. It is shown to other people, in mails and on pages, as it is. */
 export const textRule = (max: number, also: object = {}) => ({
 	type: "string",
 	trim: true,
 	empty: false,
 	max,
+	custom(value: unknown, errors: Errors) {
+		if (typeof value === "string" && !isOneLine(value))
+			errors.push({
+				type: "oneLine",
+				actual: value,
+				message: "may not have control, line-break or direction characters",
+			});
+		return value;
+	},
 	...also,
 });
 
+/** One plain address. What the action gets is its one spelling: normalised, lower case, an ASCII domain. */
 export const emailRule = (also: object = {}) => ({
 	type: "string",
 	trim: true,
 	max: 254,
-	pattern: /^[^\s@<>"]+@[^\s@<>".]+(\.[^\s@<>".]+)+$/,
+	/** For the description only. */
+	format: "email",
+	custom(value: unknown, errors: Errors) {
+		if (typeof value !== "string") return value;
+		const address = parseEmail(value);
+		if (address === undefined)
+			errors.push({ type: "email", actual: value, message: "must be one plain e-mail address" });
+		return address ?? value;
+	},
 	...also,
 });
 

@@ -2,9 +2,10 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { parseEmail } from "../../lib/email.ts";
 import { escapeHtml } from "../../lib/html.ts";
 import { newId } from "../../lib/ids.ts";
-import type { MailMessage, MailTransport } from "./port.ts";
+import { type MailMessage, type MailTransport, UnusableAddress } from "./port.ts";
 
 const MAX_KEPT = 500;
 
@@ -63,6 +64,7 @@ export class Mailbox implements MailTransport {
 	}
 
 	async send(message: MailMessage): Promise<void> {
+		if (parseEmail(message.to) === undefined) throw new UnusableAddress();
 		const kept: KeptMail = { ...message, id: newId("ntf"), sentAt: new Date().toISOString() };
 		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
 		const file = join(this.#dir, `${kept.id}.json`);

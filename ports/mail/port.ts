@@ -1,6 +1,7 @@
 /** One e-mail. `messageId` is fixed by (event, template, recipient), so a repeat is recognisable as one. */
 export interface MailMessage {
 	messageId: string;
+	/** One plain address. */
 	to: string;
 	subject: string;
 	text: string;
@@ -16,6 +17,14 @@ export interface MailTransport {
 	/** Called by the service that sends mail, on the nodes that run it. */
 	open(): Promise<void>;
 	stop(): Promise<void>;
-	/** Resolves once the message is accepted; rejects when it was not, or when that is unknown. */
+	/** Resolves once the message is accepted; rejects when it was not, or when that is unknown. @throws UnusableAddress */
 	send(message: MailMessage): Promise<void>;
+}
+
+/** The recipient is not one plain address. Trying again changes nothing. */
+export class UnusableAddress extends Error {
+	constructor() {
+		super("The recipient is not one plain e-mail address");
+		this.name = "UnusableAddress";
+	}
 }

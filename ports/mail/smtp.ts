@@ -1,5 +1,6 @@
 import { createTransport, type Transporter } from "nodemailer";
-import type { MailMessage, MailTransport } from "./port.ts";
+import { type Mailbox, parseEmail } from "../../lib/email.ts";
+import { type MailMessage, type MailTransport, UnusableAddress } from "./port.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -7,9 +8,9 @@ export class SmtpMail implements MailTransport {
 	readonly engine = "smtp";
 	readonly url = undefined;
 	readonly #transporter: Transporter;
-	readonly #from: string;
+	readonly #from: Mailbox;
 
-	constructor(url: string, from: string) {
+	constructor(url: string, from: Mailbox) {
 		this.#from = from;
 		this.#transporter = createTransport({
 			url,
@@ -39,6 +40,14 @@ export class SmtpMail implements MailTransport {
 	}
 
 	async send(message: MailMessage): Promise<void> {
-		await this.#transporter.sendMail({ from: this.#from, ...message });
+		const address = parseEmail(message.to);
+		// Text is parsed as a list of recipients somewhere along the way: an address is handed on as one, or not at all.
+		if (address === undefined) throw new UnusableAddress();
+		await this.#transporter.sendMail({
+			...message,
+			from: this.#from,
+			to: { name: "", address },
+			envelope: { from: this.#from.address, to: [address] },
+		});
 	}
 }

@@ -4,13 +4,10 @@ import { newEvent } from "../../lib/events.ts";
 import { newId } from "../../lib/ids.ts";
 import type { AccountDocument } from "./auth.model.ts";
 import type { Account, Accounts, Registration } from "./domain/ports.ts";
-import { VERIFICATION_MS } from "./domain/registration.ts";
 
 const MAX_TIME_MS = 5_000;
-const MAX_MAILS_A_DAY = 5;
-const DAY_MS = 86_400_000;
-/** An account that nobody verified goes after so long, and the address is free again. */
-const PURGE_MS = 30 * DAY_MS;
+/** An account whose verification stopped half-way goes after so long: longer than any link of it is good. */
+const PURGE_MS = 2 * 86_400_000;
 
 const later = (date: Date, ms: number): Date => new Date(date.getTime() + ms);
 
@@ -33,84 +30,42 @@ export class AccountRepository implements Accounts {
 		return toAccount(await this.#model.findOne({ _id: id }).maxTimeMS(MAX_TIME_MS).lean<AccountDocument>());
 	}
 
-	async register(registration: Registration): Promise<void> {
-		const { email, passwordHash, name, nonce, now } = registration;
-		const _id = newId("usr", now.getTime());
+	async claim({ id: claimedBy, email, passwordHash, name }: Registration, now: Date): Promise<Account | null> {
+		const claimed = { passwordHash, name, claimedBy, purgeAt: later(now, PURGE_MS), updatedAt: now };
+		const fresh = {
+			_id: newId("usr", now.getTime()),
+			email,
+			roles: ["customer" as const],
+			status: "unverified" as const,
+		};
 		try {
-			await this.#model.create({
-				_id,
-				email,
-				passwordHash,
-				name,
-				roles: ["customer"],
-				status: "unverified",
-				verification: { nonce, expiresAt: later(now, VERIFICATION_MS), mails: 1, since: now },
-				purgeAt: later(now, PURGE_MS),
-				version: 1,
-				createdAt: now,
-				updatedAt: now,
-				outbox: [registered(_id, registration)],
-			});
-			this.#committed(_id);
+			const document = await this.#model.create({ ...fresh, ...claimed, version: 1, createdAt: now });
+			return toAccount(document.toObject());
 		} catch (error) {
 			if (!isDuplicateKey(error)) throw error;
-			await this.#registerAgain(registration);
 		}
+		const taken = await this.#model
+			.findOneAndUpdate(
+				{ email, status: "unverified", roles: { $ne: "admin" } },
+				{ $set: claimed, $inc: { version: 1 } },
+				{ returnDocument: "after", maxTimeMS: MAX_TIME_MS },
+			)
+			.lean<AccountDocument>();
+		return toAccount(taken);
 	}
 
-	/**
-	 * The last registration counts, with its password and its link, so that nobody can wait with a password of theirs
-	 * for the owner's click on an earlier mail. Beyond the day's mails nothing changes.
-	 */
-	async #registerAgain(registration: Registration): Promise<void> {
-		const { email, passwordHash, name, nonce, now } = registration;
-		const isNewDay = { $lte: [{ $ifNull: ["$verification.since", new Date(0)] }, later(now, -DAY_MS)] };
-		const mails = { $ifNull: ["$verification.mails", 0] };
-		const isOpen = {
-			$and: [
-				{ $eq: ["$status", "unverified"] },
-				{ $in: ["customer", "$roles"] },
-				{ $or: [isNewDay, { $lt: [mails, MAX_MAILS_A_DAY] }] },
-			],
-		};
-		const verification = {
-			nonce: { $literal: nonce },
-			expiresAt: later(now, VERIFICATION_MS),
-			mails: { $cond: [isNewDay, 1, { $add: [mails, 1] }] },
-			since: { $cond: [isNewDay, now, "$verification.since"] },
-		};
-		// The id is the document's: it is known only after the update, so the event takes it in the update.
-		const event = {
-			$mergeObjects: [
-				{ $literal: registered("", registration) },
-				{ sequence: { $add: ["$version", 1] }, data: { accountId: "$_id" } },
-			],
-		};
-		const changes = {
-			passwordHash: { $literal: passwordHash },
-			name: { $literal: name },
-			verification,
-			purgeAt: later(now, PURGE_MS),
-			version: { $add: ["$version", 1] },
-			updatedAt: now,
-			outbox: { $concatArrays: [{ $ifNull: ["$outbox", []] }, [event]] },
-		};
-		const ifOpen = Object.entries(changes).map(([field, value]) => [field, { $cond: [isOpen, value, `$${field}`] }]);
-		const known = await this.#model.collection.findOneAndUpdate(
-			{ email },
-			[{ $set: { ...Object.fromEntries(ifOpen), registeredAgainAt: now } }],
-			{ projection: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
-		);
-		if (known) this.#committed(String(known._id));
-	}
-
-	async activate({ id, version, verification }: Account, now: Date, requestId?: string): Promise<boolean> {
+	async activate(
+		{ id, version }: Account,
+		registration: Registration,
+		now: Date,
+		requestId?: string,
+	): Promise<boolean> {
 		const event = newEvent("account.verified", { accountId: id }, { sequence: version + 1, now, ...about(requestId) });
 		const { modifiedCount } = await this.#model.updateOne(
-			{ _id: id, status: "unverified", version, "verification.nonce": verification?.nonce ?? "" },
+			{ _id: id, status: "unverified", version, claimedBy: registration.id },
 			{
 				$set: { status: "active", updatedAt: now },
-				$unset: { verification: 1, purgeAt: 1 },
+				$unset: { claimedBy: 1, purgeAt: 1 },
 				$inc: { version: 1 },
 				$push: { outbox: event },
 			},
@@ -149,7 +104,7 @@ export class AccountRepository implements Accounts {
 			await this.#model
 				.findOneAndUpdate(
 					{ email },
-					{ $set: admin, $unset: { verification: 1, purgeAt: 1 }, $inc: { version: 1 } },
+					{ $set: admin, $unset: { claimedBy: 1, purgeAt: 1 }, $inc: { version: 1 } },
 					{ returnDocument: "after", maxTimeMS: MAX_TIME_MS },
 				)
 				.lean<AccountDocument>(),
@@ -159,7 +114,7 @@ export class AccountRepository implements Accounts {
 	async activateAdmin(id: string, now: Date): Promise<void> {
 		await this.#model.updateOne(
 			{ _id: id, roles: "admin", status: { $ne: "active" } },
-			{ $set: { status: "active", updatedAt: now }, $unset: { verification: 1, purgeAt: 1 }, $inc: { version: 1 } },
+			{ $set: { status: "active", updatedAt: now }, $unset: { claimedBy: 1, purgeAt: 1 }, $inc: { version: 1 } },
 			{ maxTimeMS: MAX_TIME_MS },
 		);
 	}
@@ -167,13 +122,10 @@ export class AccountRepository implements Accounts {
 
 const about = (requestId: string | undefined) => (requestId === undefined ? {} : { requestId });
 
-const registered = (accountId: string, { now, requestId }: Registration) =>
-	newEvent("account.registered", { accountId }, { sequence: 1, now, ...about(requestId) });
-
 function toAccount(document: AccountDocument | null): Account | null {
 	if (!document) return null;
-	const { _id, email, passwordHash, name, roles, status, verification, version } = document;
-	return { id: _id, email, passwordHash, name, roles, status, ...(verification ? { verification } : {}), version };
+	const { _id, email, passwordHash, name, roles, status, version } = document;
+	return { id: _id, email, passwordHash, name, roles, status, version };
 }
 
 function orFail(document: AccountDocument | null): Account {

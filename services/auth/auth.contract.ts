@@ -25,8 +25,11 @@ export interface PublicJwk {
 export interface AuthActions {
 	/** The same answer whether or not the address is known. */
 	"auth.register": Action<{ email: string; password: string; name?: string }, { status: "verification_sent" }>;
-	/** UNAUTHENTICATED for a token that is unknown, used or old. */
-	"auth.verifyEmail": Action<{ token: string }, Tokens>;
+	/**
+	 * The password is that of the registration which the link belongs to: a link proves an address, not who opened the
+	 * account. UNAUTHENTICATED for a token that is unknown, used or old, and for another password; the link stays good.
+	 */
+	"auth.verifyEmail": Action<{ token: string; password: string }, Tokens>;
 	/** UNAUTHENTICATED, the same for unknown, wrong and unverified, in the same time. */
 	"auth.login": Action<{ email: string; password: string }, Tokens>;
 	/** Rotates; a spent token answers UNAUTHENTICATED and ends the whole session. */
@@ -36,8 +39,8 @@ export interface AuthActions {
 	"auth.jwks": Action<void, { keys: PublicJwk[] }>;
 	/** Internal: the sessions revoked within an access token's life, for the gateways' poll. */
 	"auth.revokedSessions": Action<void, { sessionIds: string[] }>;
-	/** Internal: the token of an account's verification mail; the same one for every repeat. */
-	"auth.verificationToken": Action<{ accountId: string }, { token: string; email: string; name: string | null } | null>;
+	/** Internal: the token of a registration's mail, the same one for every repeat; null when it is not to be sent. */
+	"auth.verificationToken": Action<{ registrationId: string }, { token: string; email: string } | null>;
 	/** Internal, for the first start and the REPL: does nothing when an admin exists. */
 	"auth.createAdmin": Action<{ email: string; password: string }, { created: boolean; userId: string | null }>;
 	/** Internal: the roles of a user, for `GET /me`. */
@@ -47,8 +50,8 @@ export interface AuthActions {
 }
 
 export interface AuthEvents {
-	/** An account waits for its address to be verified. */
-	"account.registered": { accountId: string };
+	/** A registration waits for its address to be verified. */
+	"account.registered": { registrationId: string };
 	"account.verified": { accountId: string };
 }
 

@@ -7,10 +7,12 @@ import type { AppBroker } from "../../lib/typed.ts";
 import type { DbVars } from "../../mixins/db.mixin.ts";
 import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
 import { AccountRepository } from "./account.repository.ts";
+import { AllowanceRepository } from "./allowance.repository.ts";
 import type { authModels } from "./auth.model.ts";
 import type { AuthDeps, Limiter, Profiles } from "./domain/ports.ts";
 import type { Keyring } from "./keyring.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
+import { RegistrationRepository } from "./registration.repository.ts";
 import { createSecrets } from "./secrets.ts";
 import { SessionRepository } from "./session.repository.ts";
 
@@ -28,6 +30,8 @@ export function createDeps(host: Host): AuthDeps {
 	const { clock, secret } = broker.stoa;
 	return {
 		accounts: new AccountRepository(models.accounts, id => host.outbox.hint("accounts", id)),
+		registrations: new RegistrationRepository(models.registrations, id => host.outbox.hint("registrations", id)),
+		allowances: new AllowanceRepository(models.allowances, about => tag(secret, "allowance", about)),
 		sessions: new SessionRepository(models.sessions),
 		passwords: host.hasher,
 		secrets: createSecrets(secret),
@@ -39,7 +43,7 @@ export function createDeps(host: Host): AuthDeps {
 		announcements: { revoked: id => broadcastHint(broker, "session.revoked", { sessionIds: [id] }) },
 		limiter: limiter(broker),
 		clock,
-		ids: { session: () => newId("ses", clock.nowMs()) },
+		ids: { session: () => newId("ses", clock.nowMs()), registration: () => newId("reg", clock.nowMs()) },
 	};
 }
 

@@ -4,7 +4,7 @@ import type { Role } from "../../lib/permissions.ts";
 import { defineModel } from "../../mixins/db.mixin.ts";
 import { outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
 import type { PublicJwk } from "./auth.contract.ts";
-import type { AccountStatus, Verification } from "./domain/ports.ts";
+import type { AccountStatus } from "./domain/ports.ts";
 
 export interface AccountDocument {
 	_id: string;
@@ -13,11 +13,9 @@ export interface AccountDocument {
 	name: string | null;
 	roles: Role[];
 	status: AccountStatus;
-	/** `mails` were asked for since `since`: a stranger must not fill someone's mailbox. */
-	verification?: Verification & { mails: number; since: Date };
-	/** Someone registered the address again. Written for its time, which must not tell whether an address is known. */
-	registeredAgainAt?: Date;
-	/** When an account that nobody verified goes. */
+	/** The registration whose link was opened with its password, until the account is active. */
+	claimedBy?: string;
+	/** When an account goes whose verification was begun and not finished. */
 	purgeAt?: Date;
 	version: number;
 	createdAt: Date;
@@ -33,11 +31,7 @@ const accountSchema = new Schema<AccountDocument>(
 		name: { type: String, default: null },
 		roles: { type: [String], required: true },
 		status: { type: String, enum: ["unverified", "active", "disabled"], required: true },
-		verification: {
-			type: { _id: false, nonce: String, expiresAt: Date, mails: Number, since: Date },
-			default: undefined,
-		},
-		registeredAgainAt: Date,
+		claimedBy: String,
 		purgeAt: Date,
 		version: { type: Number, required: true, default: 1 },
 		createdAt: { type: Date, required: true },
@@ -50,6 +44,46 @@ accountSchema.index({ email: 1 }, { unique: true });
 accountSchema.index({ roles: 1, status: 1 });
 accountSchema.index({ purgeAt: 1 }, { expireAfterSeconds: 0, sparse: true });
 outboxIndex(accountSchema);
+
+/** Somebody asked for an account at an address. There may be many for one; each has its own password and link. */
+export interface RegistrationDocument {
+	_id: string;
+	email: string;
+	passwordHash: string;
+	name: string | null;
+	createdAt: Date;
+	expiresAt: Date;
+	outbox?: OutboxEntry[];
+}
+
+const registrationSchema = new Schema<RegistrationDocument>(
+	{
+		_id: { type: String, required: true },
+		email: { type: String, required: true },
+		passwordHash: { type: String, required: true },
+		name: { type: String, default: null },
+		createdAt: { type: Date, required: true },
+		expiresAt: { type: Date, required: true },
+		...outboxFields,
+	},
+	{ versionKey: false },
+);
+registrationSchema.index({ email: 1 });
+registrationSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+outboxIndex(registrationSchema);
+
+/** How often something was done within a day. `_id` is a keyed hash: it tells nobody about whom. */
+export interface AllowanceDocument {
+	_id: string;
+	count: number;
+	endsAt: Date;
+}
+
+const allowanceSchema = new Schema<AllowanceDocument>(
+	{ _id: { type: String, required: true }, count: Number, endsAt: Date },
+	{ versionKey: false },
+);
+allowanceSchema.index({ endsAt: 1 }, { expireAfterSeconds: 0 });
 
 export interface SessionDocument {
 	_id: string;
@@ -108,6 +142,8 @@ signingKeySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0, sparse: true }
 
 export const authModels = {
 	accounts: defineModel("accounts", accountSchema),
+	registrations: defineModel("registrations", registrationSchema),
+	allowances: defineModel("allowances", allowanceSchema),
 	sessions: defineModel("sessions", sessionSchema),
 	signingKeys: defineModel("signing_keys", signingKeySchema),
 };

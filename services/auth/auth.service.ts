@@ -1,6 +1,6 @@
 import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
 import { emailRule, idRule, textRule } from "../../lib/rules.ts";
-import { defineService } from "../../lib/typed.ts";
+import { type AppMeta, defineService } from "../../lib/typed.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
 import { createDeps } from "./auth.deps.ts";
@@ -32,7 +32,7 @@ const tokensDto = { response: "Tokens", tags: ["auth"] };
 
 export default defineService<Record<string, unknown>, object, Vars>()({
 	name: "auth",
-	mixins: [outbox(["accounts"]), db(authModels)],
+	mixins: [outbox(["accounts", "registrations"]), db(authModels)],
 	actions: {
 		register: {
 			visibility: "published",
@@ -47,7 +47,7 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			},
 			params: { email: emailRule(), password: passwordRule, name: textRule(200, { optional: true }) },
 			async handler(ctx) {
-				await register(this.deps, { ...ctx.params, ...(ctx.requestID ? { requestId: ctx.requestID } : {}) });
+				await register(this.deps, { ...ctx.params, ...asked(ctx) });
 				return { status: "verification_sent" as const };
 			},
 		},
@@ -56,10 +56,13 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			rest: { route: "POST /auth/verify-email", isAuth: true },
 			permissions: "anyone",
 			idempotency: "none",
-			openapi: { ...tokensDto, summary: "Verify the address by the token of the mail, and sign in" },
-			params: { token: tokenRule },
+			openapi: {
+				...tokensDto,
+				summary: "Verify the address by the token of the mail and the password of its registration, and sign in",
+			},
+			params: { token: tokenRule, password: passwordRule },
 			handler(ctx) {
-				return verifyEmail(this.deps, ctx.params.token, ctx.requestID ?? undefined);
+				return verifyEmail(this.deps, { ...ctx.params, ...asked(ctx) });
 			},
 		},
 		login: {
@@ -123,9 +126,9 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 		verificationToken: {
 			visibility: "public",
 			isIdempotent: true,
-			params: { accountId: idRule() },
+			params: { registrationId: idRule() },
 			handler(ctx) {
-				return verificationOf(this.deps, ctx.params.accountId);
+				return verificationOf(this.deps, ctx.params.registrationId);
 			},
 		},
 		createAdmin: {
@@ -170,4 +173,10 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 		clearInterval(this.reload);
 		await this.firstAdmin?.stop();
 	},
+});
+
+/** Who asked, from where: as far as the caller told. */
+const asked = ({ requestID, meta }: { requestID?: string | null; meta: AppMeta }) => ({
+	...(requestID ? { requestId: requestID } : {}),
+	...(meta.clientAddress ? { network: meta.clientAddress } : {}),
 });

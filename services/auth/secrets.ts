@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { isSame, tag } from "../../lib/crypto.ts";
-import type { Account, RefreshClaims, Secrets } from "./domain/ports.ts";
+import type { RefreshClaims, Secrets } from "./domain/ports.ts";
 
 /**
  * The secrets that are handed out. They carry a tag of the node's secret, so a made-up one is refused before the
  * database is asked, and what the database holds is not enough to make one:
  *
  *     refresh       ses_….<rotation>.<family>.<tag>
- *     verification  usr_….<tag over the account and its nonce>
+ *     verification  reg_….<tag>
  */
 export function createSecrets(secret: string): Secrets {
 	const refreshTag = ({ id, rotation, family }: RefreshClaims) =>
@@ -22,11 +22,11 @@ export function createSecrets(secret: string): Secrets {
 			const claims = { id, rotation: Number(rotation), family };
 			return isSame(given, refreshTag(claims)) ? claims : undefined;
 		},
-		verificationToken({ id, verification }: Account) {
-			return verification && `${id}.${tag(secret, "verify-email", `${id}.${verification.nonce}`)}`;
+		verificationToken: id => `${id}.${tag(secret, "verify-email", id)}`,
+		registrationOf(token) {
+			const [, id, given] = /^(reg_[A-Z0-9]{26})\.([\w-]{43})$/.exec(token) ?? [];
+			return id && given && isSame(given, tag(secret, "verify-email", id)) ? id : undefined;
 		},
-		accountOf: token => token.split(".")[0] ?? "",
-		isSame,
 	};
 }
 

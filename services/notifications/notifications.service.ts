@@ -30,12 +30,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		consumer<Vars, Methods>(
 			{
 				async "account.registered"({ id, data }) {
-					const account = await this.broker.call("auth.verificationToken", { accountId: data.accountId });
+					const registration = await this.broker.call("auth.verificationToken", data);
 					// Verified meanwhile, or gone: there is nothing to ask for.
-					if (!account) return;
-					const { email, name, token } = account;
+					if (!registration) return;
+					const { email, token } = registration;
 					const url = `${this.broker.stoa.publicUrl}/verify-email?token=${encodeURIComponent(token)}`;
-					await this.deliver(id, "verify-email", email, verifyEmail({ name, url, token }));
+					await this.deliver(id, "verify-email", email, verifyEmail({ url, token }));
 				},
 				async "order.placed"({ id, data }) {
 					const order = await this.broker.call("orders.snapshot", { id: data.orderId });
@@ -77,7 +77,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const { mail, clock, config } = this.broker.stoa;
 			const recipient = createHash("sha256").update(to.toLowerCase()).digest("hex").slice(0, 16);
 			const _id = `${eventId}:${template}:${recipient}`;
-			const domain = /@([^>\s]+)>?$/.exec(config.mailFrom)?.[1] ?? "stoa.localhost";
+			const domain = config.mailFrom.address.split("@")[1];
 			const messageId = `<${eventId}.${template}.${recipient}@${domain}>`;
 			const claimed = await this.repository.claim({ _id, eventId, template, messageId, createdAt: clock.now() });
 			if (!claimed) return;

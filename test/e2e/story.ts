@@ -93,7 +93,7 @@ export function tellTheStory(where: string, start: (env: Record<string, string>)
 
 			const mail = await mailTo(email, /verif|confirm/i);
 			const token = /token=([\w.~-]+)/.exec(textOf(mail))?.[1];
-			const verified = await client.post("/auth/verify-email", { token });
+			const verified = await client.post("/auth/verify-email", { token, password });
 			expect(verified.status).toBe(200);
 			const me = await client.get("/me", { token: verified.body.accessToken });
 			expect(me.body).toMatchObject({ email, name: "Grace", roles: ["customer"] });
@@ -118,7 +118,10 @@ export function tellTheStory(where: string, start: (env: Record<string, string>)
 			expect((await client.get("/admin/inventory/LAMP-1")).status).toBe(401);
 			await client.post("/auth/register", { email: "eve@shop.test", password: "another long passphrase" });
 			const mail = await mailTo("eve@shop.test", /verif|confirm/i);
-			const { body } = await client.post("/auth/verify-email", { token: /token=([\w.~-]+)/.exec(textOf(mail))?.[1] });
+			const { body } = await client.post("/auth/verify-email", {
+				token: /token=([\w.~-]+)/.exec(textOf(mail))?.[1],
+				password: "another long passphrase",
+			});
 			expect((await client.get("/admin/inventory/LAMP-1", { token: body.accessToken })).status).toBe(403);
 		});
 

@@ -1,5 +1,4 @@
 import { isSame, seal, tag, unseal } from "../../lib/crypto.ts";
-import type { Account } from "../../services/auth/domain/ports.ts";
 import { createSecrets } from "../../services/auth/secrets.ts";
 
 const SECRET = "one secret of a node, long enough to be one";
@@ -65,19 +64,15 @@ describe("Refresh tokens", () => {
 
 describe("Verification tokens", () => {
 	const secrets = createSecrets(SECRET);
-	const account = { id: "usr_1", verification: { nonce: "n1", expiresAt: new Date() } } as Account;
+	const id = `reg_${"A".repeat(26)}`;
 
-	it("are the same for every repeat of one registration, and others for the next", () => {
-		const token = secrets.verificationToken(account) ?? "";
-		expect(token).toBe(secrets.verificationToken(account));
+	it("are the same for every repeat of one registration, others for the next, and nobody else's", () => {
+		const token = secrets.verificationToken(id);
+		expect(token).toBe(secrets.verificationToken(id));
 		expect(token).toMatch(/^[\w.~-]+$/);
-		expect(secrets.accountOf(token)).toBe("usr_1");
-		const next = { ...account, verification: { nonce: "n2", expiresAt: new Date() } };
-		expect(secrets.verificationToken(next)).not.toBe(token);
-	});
-
-	it("do not exist for an account that has nothing to verify", () => {
-		const { verification: _, ...verified } = account;
-		expect(secrets.verificationToken(verified)).toBeUndefined();
+		expect(secrets.registrationOf(token)).toBe(id);
+		expect(secrets.verificationToken(`reg_${"B".repeat(26)}`)).not.toBe(token);
+		expect(secrets.registrationOf(token.replace("reg_A", "reg_B"))).toBeUndefined();
+		expect(createSecrets(OTHER).registrationOf(token)).toBeUndefined();
 	});
 });

@@ -111,6 +111,7 @@ function stringSchema(rule: Rule, schema: JsonSchema): JsonSchema {
 	const { pattern, length } = rule;
 	if (length !== undefined) schema["minLength"] = schema["maxLength"] = length;
 	if (rule["empty"] === false) schema["minLength"] ??= 1;
+	if (typeof rule["format"] === "string") schema["format"] = rule["format"];
 	if (isRegExp(pattern)) schema["pattern"] = pattern.source;
 	if (typeof pattern === "string") schema["pattern"] = pattern;
 	return { type: "string", ...schema };

@@ -1,11 +1,18 @@
+import { parseEmail } from "../../../lib/email.ts";
 import { DomainError } from "../../../lib/errors.ts";
 import { isCommon } from "./common-passwords.ts";
 
 const MIN_CHARACTERS = 12;
 const MAX_CHARACTERS = 128;
 
-/** One address, one spelling: case and compatibility forms make no difference. */
-export const normaliseEmail = (email: string): string => email.normalize("NFKC").trim().toLowerCase();
+/** One address, one spelling. @throws VALIDATION_ERROR for what is not one plain address */
+export function normaliseEmail(email: string): string {
+	const address = parseEmail(email);
+	if (address !== undefined) return address;
+	throw new DomainError("VALIDATION_ERROR", "The e-mail address is not accepted", {
+		errors: [{ field: "email", code: "email", message: "must be one plain e-mail address" }],
+	});
+}
 
 /**
  * A password as it is hashed: any Unicode, in NFKC, so that the same keys on another keyboard or system give the same

@@ -8,40 +8,50 @@ export interface Account {
 	/** Normalised, unique. */
 	email: string;
 	passwordHash: string;
-	/** As it was given at registration, for the first mail and the profile. */
+	/** As it was given at registration, for the profile. */
 	name: string | null;
 	roles: Role[];
 	status: AccountStatus;
-	/** Only while the address is unverified. */
-	verification?: Verification;
 	version: number;
 }
 
-/** What the mailed link proves; a repeated registration replaces it together with the password. */
-export interface Verification {
-	nonce: string;
-	expiresAt: Date;
-}
-
+/**
+ * Somebody asked for an account at an address, which proves nothing yet: its link comes by mail, its password is with
+ * whoever asked. Several may wait for one address, and none touches another.
+ */
 export interface Registration {
+	id: string;
 	email: string;
 	passwordHash: string;
 	name: string | null;
-	nonce: string;
-	now: Date;
-	requestId?: string;
+	createdAt: Date;
+	expiresAt: Date;
+}
+
+export interface Registrations {
+	/** Tells `account.registered`, so that the link is mailed. */
+	add(registration: Registration, requestId?: string): Promise<void>;
+	byId(id: string): Promise<Registration | null>;
+	/** Once the address has its account, no link of it is good for anything. */
+	forgetAllOf(email: string): Promise<void>;
+}
+
+/** Counts within a day of the first time, over all nodes. */
+export interface Allowances {
+	/** Counts one more; false when that was one too many. */
+	take(about: string, max: number): Promise<boolean>;
 }
 
 export interface Accounts {
 	byEmail(email: string): Promise<Account | null>;
 	byId(id: string): Promise<Account | null>;
 	/**
-	 * Makes an unverified account, or renews the registration of one that is unverified still (a bounded number of
-	 * times). Leaves any other account as it is. One durable write each way, so that the time tells nothing.
+	 * An account that cannot sign in yet, with the password of this registration; one that another registration of the
+	 * address had begun is taken over, under its id. Null when the address has its account.
 	 */
-	register(registration: Registration): Promise<void>;
-	/** False when the link was used or replaced meanwhile. */
-	activate(account: Account, now: Date, requestId?: string): Promise<boolean>;
+	claim(registration: Registration, now: Date): Promise<Account | null>;
+	/** False when another registration of the address was faster. */
+	activate(account: Account, registration: Registration, now: Date, requestId?: string): Promise<boolean>;
 	/** Replaces a password hash by one of today's cost, unless it changed meanwhile. */
 	upgradeHash(id: string, from: string, to: string): Promise<void>;
 	hasActiveAdmin(): Promise<boolean>;
@@ -92,11 +102,10 @@ export interface Secrets {
 	refreshToken(claims: RefreshClaims): string;
 	/** Undefined for a token that was not made here. */
 	readRefreshToken(token: string): RefreshClaims | undefined;
-	/** The same for equal accounts, for as long as their registration lasts. */
-	verificationToken(account: Account): string | undefined;
-	/** Whose it claims to be; proven only when it equals that account's token. */
-	accountOf(token: string): string;
-	isSame(a: string, b: string): boolean;
+	/** The token in a registration's link: always the same one. */
+	verificationToken(registrationId: string): string;
+	/** Whose it is; undefined for a token that was not made here. */
+	registrationOf(token: string): string | undefined;
 }
 
 export interface AccessTokens {
@@ -122,6 +131,8 @@ export interface Limiter {
 /** All that the use cases of accounts need from outside. */
 export interface AuthDeps {
 	accounts: Accounts;
+	registrations: Registrations;
+	allowances: Allowances;
 	sessions: Sessions;
 	passwords: Passwords;
 	secrets: Secrets;
@@ -130,5 +141,5 @@ export interface AuthDeps {
 	announcements: Announcements;
 	limiter: Limiter;
 	clock: { now(): Date };
-	ids: { session(): string };
+	ids: { session(): string; registration(): string };
 }

@@ -4,56 +4,84 @@ import type { AuthDeps } from "./ports.ts";
 import { type IssuedTokens, openSession } from "./sessions.ts";
 
 /** How long a mailed link is good for. */
-export const VERIFICATION_MS = 86_400_000;
+const VERIFICATION_MS = 86_400_000;
+/**
+ * Mails a day to one address that nobody has verified. One network alone cannot use up what the address may get, so it
+ * cannot keep the owner's own link away.
+ */
+const MAX_MAILS_FROM_A_NETWORK = 10;
+const MAX_MAILS = 30;
 
-export interface RegisterInput {
+/** Who asks, from where. */
+interface Asked {
+	requestId?: string;
+	network?: string;
+}
+
+export interface RegisterInput extends Asked {
 	email: string;
 	password: string;
 	name?: string;
-	requestId?: string;
 }
 
 /**
- * Registers an address. Known or not: the same work, the same answer.
+ * Registers an address, beside whoever else has: it gets a link of its own. Known or not: the same work, the same
+ * answer.
  * @throws VALIDATION_ERROR for a password that is too short, too long or too common; RATE_LIMITED; SERVICE_UNAVAILABLE
  */
 export async function register(deps: AuthDeps, input: RegisterInput): Promise<void> {
 	const email = normaliseEmail(input.email);
 	const password = normalisePassword(input.password);
 	checkPassword(password, email);
-	await deps.limiter.check(email);
-	await deps.accounts.register({
-		email,
-		passwordHash: await deps.passwords.hash(password),
-		name: input.name ?? null,
-		nonce: deps.secrets.nonce(),
-		now: deps.clock.now(),
-		...(input.requestId === undefined ? {} : { requestId: input.requestId }),
-	});
+	const about = `mail:${email}`;
+	const from = `${about}:${input.network ?? ""}`;
+	await deps.limiter.check(`register:${from}`);
+	const passwordHash = await deps.passwords.hash(password);
+	if (!(await deps.allowances.take(from, MAX_MAILS_FROM_A_NETWORK))) return;
+	if (!(await deps.allowances.take(about, MAX_MAILS))) return;
+	const createdAt = deps.clock.now();
+	const expiresAt = new Date(createdAt.getTime() + VERIFICATION_MS);
+	const registration = { id: deps.ids.registration(), email, passwordHash, name: input.name ?? null };
+	await deps.registrations.add({ ...registration, createdAt, expiresAt }, input.requestId);
 }
 
 /**
- * The mailed link comes back: makes the profile, activates the account, signs in. The link stays good until the
- * activation is committed, so a failure on the way loses nothing.
- * @throws UNAUTHENTICATED for a token that is unknown, used or old; SERVICE_UNAVAILABLE
+ * The mailed link comes back, with the password of its registration: whoever has both owns the address and asked for
+ * the account. A stranger who registered the address has no link, and the owner who opens a stranger's link does not
+ * know its password; so neither can end up with the other's account. The link stays good until the activation is
+ * committed: neither a failure on the way nor a wrong password loses it.
+ * @throws UNAUTHENTICATED for a token that is unknown, used or old, and for another password; RATE_LIMITED;
+ *   SERVICE_UNAVAILABLE
  */
-export async function verifyEmail(deps: AuthDeps, token: string, requestId?: string): Promise<IssuedTokens> {
-	const account = await deps.accounts.byId(deps.secrets.accountOf(token));
-	const expected = account && deps.secrets.verificationToken(account);
-	const isExpired = !account?.verification || account.verification.expiresAt <= deps.clock.now();
-	if (!account || !expected || isExpired || !deps.secrets.isSame(token, expected)) throw linkNotValid();
+export async function verifyEmail(
+	deps: AuthDeps,
+	{ token, password, requestId }: Asked & { token: string; password: string },
+): Promise<IssuedTokens> {
+	const id = deps.secrets.registrationOf(token);
+	if (id === undefined) throw linkNotValid();
+	await deps.limiter.check(id);
+	const registration = await deps.registrations.byId(id);
+	if (!registration || registration.expiresAt <= deps.clock.now()) throw linkNotValid();
+	if (!(await deps.passwords.verify(normalisePassword(password), registration.passwordHash))) throw wrongPassword();
+	const account = await deps.accounts.claim(registration, deps.clock.now());
+	if (!account) throw linkNotValid();
 	await deps.profiles.create(account);
-	if (!(await deps.accounts.activate(account, deps.clock.now(), requestId))) throw linkNotValid();
+	if (!(await deps.accounts.activate(account, registration, deps.clock.now(), requestId))) throw linkNotValid();
+	await deps.registrations.forgetAllOf(registration.email);
 	return openSession(deps, account);
 }
 
-/** The token of an account's mail; null when there is nothing to verify any more. */
-export async function verificationOf(deps: AuthDeps, accountId: string) {
-	const account = await deps.accounts.byId(accountId);
-	if (!account?.verification || account.verification.expiresAt <= deps.clock.now()) return null;
-	const token = deps.secrets.verificationToken(account);
-	return token ? { token, email: account.email, name: account.name } : null;
+/** The token of a registration's mail; null when it is too old, or the address has its account. */
+export async function verificationOf(deps: AuthDeps, registrationId: string) {
+	const registration = await deps.registrations.byId(registrationId);
+	if (!registration || registration.expiresAt <= deps.clock.now()) return null;
+	const account = await deps.accounts.byEmail(registration.email);
+	if (account && account.status !== "unverified") return null;
+	return { token: deps.secrets.verificationToken(registrationId), email: registration.email };
 }
 
 const linkNotValid = (): DomainError =>
-	new DomainError("UNAUTHENTICATED", "This link was used, replaced by a newer one, or is too old; register again");
+	new DomainError("UNAUTHENTICATED", "This link was used, or is too old; register again");
+
+const wrongPassword = (): DomainError =>
+	new DomainError("UNAUTHENTICATED", "The password is not the one that was chosen in this registration");

@@ -1,3 +1,4 @@
+import { isOneLine } from "../../../lib/email.ts";
 import { SKU_PATTERN } from "../../../lib/ids.ts";
 import { isCurrency, MAX_PRICE, type Money } from "../../../lib/money.ts";
 import type { Attributes } from "../products.contract.ts";
@@ -32,9 +33,9 @@ type Check = (value: unknown) => string | undefined;
 const text =
 	(max: number): Check =>
 	value =>
-		typeof value === "string" && value.trim() !== "" && value.length <= max
+		typeof value === "string" && value.trim() !== "" && value.length <= max && isOneLine(value.trim())
 			? undefined
-			: `must be a text of 1 to ${max} characters`;
+			: `must be one line of 1 to ${max} characters`;
 
 const listOf =
 	(max: number, each: Check): Check =>

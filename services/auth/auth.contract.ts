@@ -32,7 +32,7 @@ export interface AuthActions {
 	"auth.verifyEmail": Action<{ token: string; password: string }, Tokens>;
 	/** UNAUTHENTICATED, the same for unknown, wrong and unverified, in the same time. */
 	"auth.login": Action<{ email: string; password: string }, Tokens>;
-	/** Rotates; a spent token answers UNAUTHENTICATED and ends the whole session. */
+	/** Rotates. A token spent within 20 s answers the same once more; an older one UNAUTHENTICATED, and the session ends. */
 	"auth.refresh": Action<{ refreshToken: string }, Tokens>;
 	"auth.logout": Action<{ refreshToken: string }, void>;
 	/** The public keys, also at `/.well-known/jwks.json`. */

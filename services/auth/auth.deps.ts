@@ -1,5 +1,5 @@
 import { ACCESS_TOKEN_SECONDS, signAccessToken } from "../../lib/access-token.ts";
-import { tag } from "../../lib/crypto.ts";
+import { seal, tag, unseal } from "../../lib/crypto.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { broadcastHint } from "../../lib/hints.ts";
 import { newId } from "../../lib/ids.ts";
@@ -32,7 +32,10 @@ export function createDeps(host: Host): AuthDeps {
 		accounts: new AccountRepository(models.accounts, id => host.outbox.hint("accounts", id)),
 		registrations: new RegistrationRepository(models.registrations, id => host.outbox.hint("registrations", id)),
 		allowances: new AllowanceRepository(models.allowances, about => tag(secret, "allowance", about)),
-		sessions: new SessionRepository(models.sessions),
+		sessions: new SessionRepository(models.sessions, {
+			seal: (id, token) => seal(secret, "access-token", id, token),
+			unseal: (id, sealed) => unseal(secret, "access-token", id, sealed),
+		}),
 		passwords: host.hasher,
 		secrets: createSecrets(secret),
 		accessTokens: {

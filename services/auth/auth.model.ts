@@ -92,6 +92,9 @@ export interface SessionDocument {
 	family: string;
 	/** The one refresh token that is good; those with a smaller number are spent. */
 	rotation: number;
+	/** When the one before it was spent, and the access token that was given for it, sealed. */
+	rotatedAt?: Date;
+	successor?: string;
 	createdAt: Date;
 	lastUsedAt: Date;
 	expiresAt: Date;
@@ -104,6 +107,8 @@ const sessionSchema = new Schema<SessionDocument>(
 		userId: { type: String, required: true },
 		family: { type: String, required: true },
 		rotation: { type: Number, required: true, default: 0 },
+		rotatedAt: Date,
+		successor: String,
 		createdAt: { type: Date, required: true },
 		lastUsedAt: { type: Date, required: true },
 		expiresAt: { type: Date, required: true },

@@ -84,7 +84,8 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			openapi: {
 				...tokensDto,
 				summary: "New tokens for a refresh token",
-				description: "Each refresh token is good once: using a spent one ends the session.",
+				description:
+					"Each refresh token is good once. For 20 s a spent one answers the same tokens again; after that using it ends the session.",
 			},
 			params: { refreshToken: tokenRule },
 			handler(ctx) {

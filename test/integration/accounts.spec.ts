@@ -161,20 +161,70 @@ describe("Accounts", () => {
 		it("keep nothing in the database that would be a token", async () => {
 			const { tokens, id } = await verified();
 			const [, , family = "", mac = ""] = tokens.refreshToken.split(".");
+			const { accessToken } = await refresh(tokens.refreshToken);
+			const [, claims = "", signature = ""] = accessToken.split(".");
 			const kept = JSON.stringify(await sessions().find({ userId: id }).toArray());
-			for (const secret of [family, mac]) expect(kept).not.toContain(secret);
+			for (const secret of [family, mac, claims, signature]) expect(kept).not.toContain(secret);
 		});
 
-		it("lose it when one refresh token is used twenty times at once: one wins, then it ends for all", async () => {
+		/** As if the last refresh of a session had been so long ago. */
+		const age = (sid: string, ms: number) =>
+			sessions().updateOne({ _id: sid as never }, [{ $set: { rotatedAt: { $subtract: ["$rotatedAt", ms] } } }]);
+
+		it("get the same tokens when one refresh token is used twenty times at once, and no second branch", async () => {
+			const { tokens, id } = await verified();
+			const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(tokens.refreshToken)));
+			expect(new Set(answers.map(answer => answer.refreshToken)).size).toBe(1);
+			expect(new Set(answers.map(answer => answer.accessToken)).size).toBe(1);
+			for (const { expiresIn } of answers) expect(expiresIn).toBeGreaterThan(870);
+			const [answer] = answers;
+			expect(await sessions().countDocuments({ userId: id })).toBe(1);
+			expect((await sessions().findOne({ userId: id }))?.["rotation"]).toBe(1);
+			expect((await refresh(tokens.refreshToken)).refreshToken).toBe(answer?.refreshToken);
+			expect((await refresh(answer?.refreshToken ?? "")).tokenType).toBe("Bearer");
+		});
+
+		it("get the same tokens for 20 s; after that a spent one ends the session for everyone", async () => {
 			const { tokens } = await verified();
-			const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => refresh(tokens.refreshToken)));
-			const won = outcomes.flatMap(outcome => (outcome.status === "fulfilled" ? [outcome.value] : []));
-			expect(won).toHaveLength(1);
-			for (const outcome of outcomes)
-				if (outcome.status === "rejected") expect(errorType(outcome.reason)).toBe("UNAUTHENTICATED");
-			expect(await thrown(refresh(won[0]?.refreshToken ?? ""))).toBe("UNAUTHENTICATED");
-			const session = await sessions().findOne({ _id: claimsOf(tokens.accessToken).sid });
-			expect([session?.["rotation"], session?.["revokedAt"] instanceof Object]).toEqual([1, true]);
+			const { sid } = claimsOf(tokens.accessToken);
+			const next = await refresh(tokens.refreshToken);
+			await age(sid, 15_000);
+			expect((await refresh(tokens.refreshToken)).refreshToken).toBe(next.refreshToken);
+			expect((await sessions().findOne({ _id: sid }))?.["revokedAt"]).toBeUndefined();
+			await age(sid, 5_001);
+			expect(await thrown(refresh(tokens.refreshToken))).toBe("UNAUTHENTICATED");
+			expect(await thrown(refresh(next.refreshToken))).toBe("UNAUTHENTICATED");
+			expect((await node.broker.call("auth.revokedSessions")).sessionIds).toContain(sid);
+		});
+
+		it("lose it when a token before the previous one is used, however short a time ago", async () => {
+			const { tokens } = await verified();
+			const second = await refresh(tokens.refreshToken);
+			const third = await refresh(second.refreshToken);
+			expect(await thrown(refresh(tokens.refreshToken))).toBe("UNAUTHENTICATED");
+			expect(await thrown(refresh(third.refreshToken))).toBe("UNAUTHENTICATED");
+		});
+
+		it("get no tokens a second time once they have signed out, or were disabled", async () => {
+			const { tokens } = await verified();
+			const next = await refresh(tokens.refreshToken);
+			await node.broker.call("auth.logout", { refreshToken: next.refreshToken });
+			expect(await thrown(refresh(tokens.refreshToken))).toBe("UNAUTHENTICATED");
+			const other = await verified();
+			await refresh(other.tokens.refreshToken);
+			await accounts().updateOne({ email: other.email }, { $set: { status: "disabled" } });
+			expect(await thrown(refresh(other.tokens.refreshToken))).toBe("UNAUTHENTICATED");
+		});
+
+		it("lose it 90 days after they signed in, however much they use it", async () => {
+			const { tokens } = await verified();
+			const { sid } = claimsOf(tokens.accessToken);
+			const day = 86_400_000;
+			const openedAt = new Date(Date.now() - 89 * day);
+			await sessions().updateOne({ _id: sid }, { $set: { createdAt: openedAt } });
+			await refresh(tokens.refreshToken);
+			const session = await sessions().findOne({ _id: sid });
+			expect(new Date(session?.["expiresAt"]).getTime()).toBe(openedAt.getTime() + 90 * day);
 		});
 
 		it("end it by signing out, as often as they like, and only that one", async () => {

@@ -91,6 +91,9 @@ describe("Someone who tries out addresses and tokens", () => {
 	it("who uses a spent refresh token ends the session for everyone", async () => {
 		const tokens = await call().call("auth.login", { email: known, password: PASSWORD });
 		const next = await call().call("auth.refresh", { refreshToken: tokens.refreshToken });
+		const session = { _id: claimsOf(tokens.accessToken).sid };
+		const longAgo = { $set: { rotatedAt: new Date(Date.now() - 60_000) } };
+		await node.broker.stoa.database.of("auth").collection("sessions").updateOne(session, longAgo);
 		const reuse = await answerOf(call().call("auth.refresh", { refreshToken: tokens.refreshToken }));
 		expect(reuse).toMatchObject({ type: "UNAUTHENTICATED", code: 401 });
 		expect(await answerOf(call().call("auth.refresh", { refreshToken: next.refreshToken }))).toEqual(reuse);

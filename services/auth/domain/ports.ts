@@ -73,10 +73,19 @@ export interface Session {
 /** What a genuine refresh token says. */
 export type RefreshClaims = Omit<Session, "userId">;
 
+/** A live session as it is kept. */
+export interface OpenSession extends Session {
+	openedAt: Date;
+	/** What was given for the token before the current one; undefined while none was spent. */
+	given: { at: Date; accessToken: string } | undefined;
+}
+
 export interface Sessions {
-	open(session: Session, now: Date): Promise<void>;
-	/** Makes the token spent, in one step; null when it is not the current one of a live session. */
-	rotate(claims: RefreshClaims, now: Date): Promise<Session | null>;
+	open(session: Session, now: Date, expiresAt: Date): Promise<void>;
+	/** The session of this family, whichever of its tokens this is; null when there is none, or it has ended. */
+	find(claims: Pick<RefreshClaims, "id" | "family">, now: Date): Promise<OpenSession | null>;
+	/** Spends the token for this access token and the next refresh token, in one step; false when it was spent before. */
+	rotate(claims: RefreshClaims, given: { at: Date; accessToken: string }, expiresAt: Date): Promise<boolean>;
 	/** Ends the session if this token was spent. True when this call ended it. */
 	revokeIfSpent(claims: RefreshClaims, now: Date): Promise<boolean>;
 	/** Ends the session whichever of its tokens this is. True when this call ended it. */

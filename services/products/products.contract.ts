@@ -79,7 +79,9 @@ export interface ProductFilters extends ListParams {
 	category?: string;
 	brand?: string;
 	q?: string;
-	/** Minor units. */
+	/** Only what is sold in it; what the other two and a sort by price are in. The shop's, when only those are given. */
+	currency?: string;
+	/** Minor units of `currency`. */
 	priceMin?: number;
 	priceMax?: number;
 	inStock?: boolean;
@@ -121,8 +123,11 @@ export interface ProductsActions {
 	"products.update": Action<{ id: string } & ProductPatch, AdminProduct>;
 	"products.remove": Action<{ id: string }, void>;
 	"products.addVariant": Action<{ id: string } & VariantInput, AdminProduct>;
+	/** `compareAtPrice: null` takes it away. */
 	"products.updateVariant": Action<
-		{ id: string; variantId: string } & Partial<Omit<VariantInput, "sku">>,
+		{ id: string; variantId: string; compareAtPrice?: Money | null } & Partial<
+			Omit<VariantInput, "sku" | "compareAtPrice">
+		>,
 		AdminProduct
 	>;
 	"products.removeVariant": Action<{ id: string; variantId: string }, AdminProduct>;

@@ -1,7 +1,7 @@
 import { Schema } from "mongoose";
 import { defineModel } from "../../mixins/db.mixin.ts";
 import { outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
-import type { Derived, ProductState } from "./domain/product.ts";
+import { type Derived, PRICE_SLOTS, type ProductState } from "./domain/product.ts";
 import type { Availability, Category } from "./products.contract.ts";
 
 /** A product with its variants. A deleted one keeps only its id and its last events for a while. */
@@ -51,7 +51,7 @@ const productSchema = new Schema<ProductDocument>(
 			default: undefined,
 		},
 		titleKey: String,
-		minPrice: Number,
+		prices: Schema.Types.Mixed,
 		isInStock: Boolean,
 		terms: { type: [String], default: undefined },
 		path: { type: [String], default: undefined },
@@ -67,11 +67,22 @@ const productSchema = new Schema<ProductDocument>(
 productSchema.index({ slug: 1 }, { unique: true, sparse: true });
 productSchema.index({ "variants.sku": 1 }, { unique: true, sparse: true });
 // One per sort, alone and behind what a list is narrowed by: `product-query.ts` names the one it means.
-for (const sort of ["createdAt", "titleKey", "minPrice"]) {
+const hasPath = { path: { $exists: true } };
+for (const sort of ["createdAt", "titleKey"]) {
 	productSchema.index({ [sort]: 1, _id: 1 });
 	productSchema.index({ terms: 1, [sort]: 1, _id: 1 });
 	productSchema.index({ brand: 1, [sort]: 1, _id: 1 });
-	productSchema.index({ path: 1, [sort]: 1, _id: 1 }, { partialFilterExpression: { path: { $exists: true } } });
+	productSchema.index({ path: 1, [sort]: 1, _id: 1 }, { partialFilterExpression: hasPath });
+}
+// By price within a currency: one for every slot. Most products are sold in one currency, so the later ones stay small.
+for (const slot of PRICE_SLOTS) {
+	const currency = `prices.${slot}.currency`;
+	const price = { [currency]: 1, [`prices.${slot}.min`]: 1, _id: 1 } as const;
+	const isUsed = { [currency]: { $exists: true } };
+	productSchema.index(price, { partialFilterExpression: isUsed });
+	productSchema.index({ terms: 1, ...price }, { partialFilterExpression: isUsed });
+	productSchema.index({ brand: 1, ...price }, { partialFilterExpression: isUsed });
+	productSchema.index({ path: 1, ...price }, { partialFilterExpression: { ...hasPath, ...isUsed } });
 }
 productSchema.index({ status: 1, createdAt: 1, _id: 1 });
 productSchema.index({ deletedAt: 1 }, { expireAfterSeconds: KEEP_DELETED_SECONDS, sparse: true });

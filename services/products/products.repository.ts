@@ -23,18 +23,33 @@ export class ProductsRepository {
 	}
 
 	/** One page and one more, by which the caller knows that there is a next one. */
-	page({ filter, after, sort, hint, limit }: ProductQuery): Promise<ProductDocument[]> {
-		return this.#products
-			.find({ $and: [filter, after] }, SHOWN)
-			.sort(sort)
-			.hint(hint)
-			.limit(limit + 1)
-			.maxTimeMS(MAX_TIME_MS)
-			.lean<ProductDocument[]>();
+	async page({ branches, limit, compare }: ProductQuery): Promise<ProductDocument[]> {
+		const found = await Promise.all(
+			branches.map(({ filter, after, sort, hint }) =>
+				this.#products
+					.find({ $and: [filter, after] }, SHOWN)
+					.sort(sort)
+					.hint(hint)
+					.limit(limit + 1)
+					.maxTimeMS(MAX_TIME_MS)
+					.lean<ProductDocument[]>(),
+			),
+		);
+		const [only = []] = found;
+		return found.length === 1
+			? only
+			: found
+					.flat()
+					.sort(compare)
+					.slice(0, limit + 1);
 	}
 
-	count({ filter, hint }: ProductQuery): Promise<number> {
-		return this.#products.countDocuments(filter).hint(hint).maxTimeMS(MAX_TIME_MS);
+	/** No product is in two branches. */
+	async count({ branches }: ProductQuery): Promise<number> {
+		const counts = await Promise.all(
+			branches.map(({ filter, hint }) => this.#products.countDocuments(filter).hint(hint).maxTimeMS(MAX_TIME_MS)),
+		);
+		return counts.reduce((a, b) => a + b, 0);
 	}
 
 	/** @param by an id or a slug: never both in one query */
@@ -101,7 +116,7 @@ export class ProductsRepository {
 	/** Frees its slug and SKUs at once; the id stays for its last events. @returns whether it was still in `version` */
 	async remove(id: string, version: number, now: Date, event: OutboxEntry): Promise<boolean> {
 		const gone = Object.fromEntries(
-			["slug", "variants", "terms", "path", "brand", "titleKey", "minPrice", "attributes", "description"].map(field => [
+			["slug", "variants", "terms", "path", "brand", "titleKey", "prices", "attributes", "description"].map(field => [
 				field,
 				1,
 			]),

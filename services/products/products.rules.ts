@@ -1,5 +1,5 @@
 import { MAX_PRICE } from "../../lib/money.ts";
-import { idRule, priceRule, skuRule, textRule } from "../../lib/rules.ts";
+import { currencyRule, idRule, priceRule, skuRule, textRule } from "../../lib/rules.ts";
 import { SLUG_PATTERN } from "./domain/text.ts";
 import { SORTS } from "./product-query.ts";
 
@@ -54,6 +54,7 @@ export const filterRules = {
 	category: slugRule(optional),
 	brand: textRule(120, optional),
 	q: { type: "string", max: 200, ...optional },
+	currency: currencyRule(optional),
 	priceMin: { type: "number", integer: true, min: 0, max: MAX_PRICE, convert: true, ...optional },
 	priceMax: { type: "number", integer: true, min: 0, max: MAX_PRICE, convert: true, ...optional },
 	inStock: { type: "boolean", convert: true, ...optional },

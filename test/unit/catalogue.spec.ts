@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
+import { decodeCursor } from "../../lib/cursor.ts";
 import { errorType } from "../../lib/errors.ts";
 import {
 	added,
@@ -12,7 +13,14 @@ import {
 	treeOf,
 } from "../../services/products/domain/categories.ts";
 import { parseRow, productFromRow, updatedByRow } from "../../services/products/domain/import-row.ts";
-import { derive, newProduct, withoutVariant } from "../../services/products/domain/product.ts";
+import {
+	derive,
+	lowestIn,
+	newProduct,
+	type VariantChange,
+	withChangedVariant,
+	withoutVariant,
+} from "../../services/products/domain/product.ts";
 import { queryTerms, SLUG_PATTERN, slugOf, termsOf } from "../../services/products/domain/text.ts";
 import { spool } from "../../services/products/import/spool.ts";
 import { productQuery } from "../../services/products/product-query.ts";
@@ -84,12 +92,60 @@ describe("A product", () => {
 
 	it("costs what its cheapest variant costs and stands under all categories above its own", () => {
 		expect(derive(state, slug => ["home", slug])).toMatchObject({
-			minPrice: 200,
+			prices: { a: { currency: "EUR", min: 200 } },
 			isInStock: false,
 			path: ["home", "lamps"],
 			terms: ["lamp", "l", "1", "2"],
 		});
 		expect(derive({ ...state, categories: [] }, () => [])).not.toHaveProperty("path");
+	});
+
+	const priced = (...prices: [number, string][]) =>
+		newProduct(
+			{
+				title: "x",
+				variants: prices.map(([amount, currency], i) => ({ sku: `P-${i}`, price: { amount, currency } })),
+			},
+			"x",
+			0,
+		);
+
+	it("has a lowest price in each currency of its variants, in four at most", () => {
+		const { prices } = derive(priced([900, "EUR"], [300, "JPY"], [700, "EUR"], [400, "JPY"]), () => []);
+		expect(prices).toEqual({ a: { currency: "EUR", min: 700 }, b: { currency: "JPY", min: 300 } });
+		expect([lowestIn(prices, "JPY"), lowestIn(prices, "USD")]).toEqual([300, undefined]);
+		const five = ["EUR", "USD", "JPY", "KWD", "CHF"].map((code): [number, string] => [1, code]);
+		expect(Object.keys(derive(priced(...five.slice(1)), () => []).prices)).toEqual(["a", "b", "c", "d"]);
+		expect(typeOf(() => derive(priced(...five), () => []))).toBe("VALIDATION_ERROR");
+	});
+
+	it("was dearer before, in the same currency, or says nothing of before", () => {
+		const usd = (amount: number) => ({ amount, currency: "USD" });
+		for (const compareAtPrice of [eur(300), eur(299), usd(500)]) {
+			const variants = [{ sku: "C-1", price: eur(300), compareAtPrice }];
+			expect(typeOf(() => newProduct({ title: "x", variants }, "x", 0))).toBe("VALIDATION_ERROR");
+		}
+		const reduced = newProduct(
+			{ title: "x", variants: [{ sku: "C-1", price: eur(300), compareAtPrice: eur(500) }] },
+			"x",
+			0,
+		);
+		const id = reduced.variants[0]?.id ?? "";
+		const formerOf = (change: VariantChange) => withChangedVariant(reduced, id, change).variants[0]?.compareAtPrice;
+		expect(formerOf({ price: eur(499) })).toEqual(eur(500));
+		expect(formerOf({ title: "y" })).toEqual(eur(500));
+		// A new price overtakes it, or is in another currency: it would be a lie from then on.
+		expect([formerOf({ price: eur(500) }), formerOf({ price: usd(1) }), formerOf({ compareAtPrice: null })]).toEqual([
+			undefined,
+			undefined,
+			undefined,
+		]);
+		expect(formerOf({ price: usd(1), compareAtPrice: usd(2) })).toEqual(usd(2));
+		expect(typeOf(() => formerOf({ compareAtPrice: eur(300) }))).toBe("VALIDATION_ERROR");
+		expect(typeOf(() => formerOf({ price: usd(1), compareAtPrice: eur(500) }))).toBe("VALIDATION_ERROR");
+		const row = parseRow(JSON.stringify({ sku: "C-1", title: "x", price: usd(1) }));
+		if (!("row" in row)) throw new Error("The row is fine");
+		expect(updatedByRow(reduced, row.row).variants[0]).not.toHaveProperty("compareAtPrice");
 	});
 
 	it("keeps its last variant and takes no SKU twice", () => {
@@ -169,26 +225,45 @@ describe("A spooled file", () => {
 
 describe("A list's query", () => {
 	it("names the index that narrows and sorts it", () => {
-		expect(productQuery({ q: "red lamp", category: "x", sort: "-price" }, "published")).toMatchObject({
-			filter: { terms: "lamp", $and: [{ terms: "red" }], path: "x", status: "published" },
-			sort: { minPrice: -1, _id: -1 },
-			hint: { terms: 1, minPrice: 1, _id: 1 },
+		const query = productQuery({ q: "red lamp", category: "x", sort: "-price", priceMin: 5 }, "published", "EUR");
+		expect(query?.branches).toHaveLength(4);
+		expect(query?.branches[1]).toEqual({
+			filter: {
+				terms: "lamp",
+				$and: [{ terms: "red" }],
+				path: "x",
+				status: "published",
+				"prices.b.currency": "EUR",
+				"prices.b.min": { $gte: 5 },
+			},
+			after: {},
+			sort: { "prices.b.min": -1, _id: -1 },
+			hint: { terms: 1, "prices.b.currency": 1, "prices.b.min": 1, _id: 1 },
 		});
-		expect(productQuery({}, "published")?.hint).toEqual({ status: 1, createdAt: 1, _id: 1 });
-		expect(productQuery({ q: " - " }, "published")).toBeUndefined();
+		const [plain, ...others] = productQuery({}, "published", "EUR")?.branches ?? [];
+		expect([plain?.hint, others]).toEqual([{ status: 1, createdAt: 1, _id: 1 }, []]);
+		// Without a word about prices nothing is left out.
+		expect(plain?.filter).toEqual({ status: "published" });
+		expect(productQuery({ q: " - " }, "published", "EUR")).toBeUndefined();
 	});
 
-	it("takes its own cursors back and nobody else's", () => {
-		const last = { _id: "prd_1", titleKey: "lamp", minPrice: 5, createdAt: new Date(7) } as ProductDocument;
+	it("takes its own cursors back and nobody else's, nor those of another currency", () => {
+		const prices = { a: { currency: "USD", min: 1 }, b: { currency: "EUR", min: 5 } };
+		const last = { _id: "prd_1", titleKey: "lamp", prices, createdAt: new Date(7) } as unknown as ProductDocument;
 		for (const sort of ["title", "-title", "price", "createdAt", "-createdAt"]) {
-			const cursor = productQuery({ sort }, undefined)?.cursorOf(last) ?? "";
-			expect(productQuery({ sort, cursor }, undefined)?.after).not.toEqual({});
+			const cursor = productQuery({ sort }, undefined, "EUR")?.cursorOf(last) ?? "";
+			expect(productQuery({ sort, cursor }, undefined, "EUR")?.branches[0]?.after).not.toEqual({});
 			for (const other of ["-price", "x".repeat(3)]) {
-				expect([
-					sort,
-					typeOf(() => productQuery({ sort: "-price", cursor: other === "-price" ? cursor : other }, undefined)),
-				]).toEqual([sort, "VALIDATION_ERROR"]);
+				const taken = { sort: "-price", cursor: other === "-price" ? cursor : other };
+				expect([sort, typeOf(() => productQuery(taken, undefined, "EUR"))]).toEqual([sort, "VALIDATION_ERROR"]);
 			}
+		}
+		const cursor = productQuery({ sort: "price" }, undefined, "EUR")?.cursorOf(last) ?? "";
+		expect(decodeCursor(cursor, ["string", "number", "string"])[1]).toBe(5);
+		for (const how of [{ currency: "USD" }, { currency: "EUR" }]) {
+			expect(typeOf(() => productQuery({ sort: "price", cursor, ...how }, undefined, "EUR"))).toBe(
+				how.currency === "EUR" ? "done" : "VALIDATION_ERROR",
+			);
 		}
 	});
 });

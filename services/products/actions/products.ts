@@ -111,10 +111,15 @@ export const productActions: ProductsActionGroup<
 			variantId,
 			title: variantRules.title,
 			price: { ...variantRules.price, optional: true },
-			compareAtPrice: variantRules.compareAtPrice,
+			compareAtPrice: { ...variantRules.compareAtPrice, nullable: true },
 			options: variantRules.options,
 		},
-		openapi: { summary: "Changes a variant: its price, its options", ...admin },
+		openapi: {
+			summary: "Changes a variant: its price, its options",
+			description:
+				"A `compareAtPrice` is in the currency of the price and higher than it, or null; one that a new price overtakes goes.",
+			...admin,
+		},
 		async handler(ctx) {
 			const { id, variantId: which, ...change } = ctx.params;
 			const changed = await this.catalogue.change(

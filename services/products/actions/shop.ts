@@ -12,14 +12,14 @@ import { productView } from "../products.views.ts";
 const CACHE_MS = 30_000;
 const MAX_QUOTES = 500;
 
-/** One query, and one more when the client wants the total. */
+/** One query (by price one for every slot), and as many more when the client wants the total. */
 export async function pageOf<T>(
-	{ products }: ProductsService,
+	{ products, broker }: ProductsService,
 	params: ProductFilters,
 	status: "draft" | "published" | undefined,
 	view: (product: ProductDocument) => T,
 ): Promise<Page<T>> {
-	const query = productQuery(params, status);
+	const query = productQuery(params, status, broker.stoa.config.shopCurrency);
 	if (!query) return { items: [], nextCursor: null, ...(params.count ? { total: 0 } : {}) };
 	const [found, total] = await Promise.all([products.page(query), params.count ? products.count(query) : undefined]);
 	const items = found.slice(0, query.limit);
@@ -40,7 +40,13 @@ export const shopActions: ProductsActionGroup<"list" | "get" | "listCategories" 
 		isIdempotent: true,
 		params: filterRules,
 		cached: { aggregate: "products", keys: Object.keys(filterRules), ttlMs: CACHE_MS },
-		openapi: { summary: "Products on sale", response: "ProductPage", tags: ["Catalogue"] },
+		openapi: {
+			summary: "Products on sale",
+			description:
+				"`priceMin`, `priceMax` and a sort by price work within one `currency`, by default the shop's; products without a price in it are left out. Given alone, `currency` leaves only what is sold in it.",
+			response: "ProductPage",
+			tags: ["Catalogue"],
+		},
 		handler(ctx) {
 			return pageOf(this, ctx.params, "published", productView);
 		},

@@ -2,7 +2,7 @@ import { isOneLine } from "../../../lib/email.ts";
 import { SKU_PATTERN } from "../../../lib/ids.ts";
 import { isCurrency, MAX_PRICE, type Money } from "../../../lib/money.ts";
 import type { Attributes } from "../products.contract.ts";
-import { newProduct, type ProductState, patched } from "./product.ts";
+import { newProduct, type ProductState, patched, repriced } from "./product.ts";
 import { SLUG_PATTERN, slugOf } from "./text.ts";
 
 /** One line of a catalogue file: one product with one variant. */
@@ -134,10 +134,13 @@ export function productFromRow(row: ImportRow, nowMs: number): ProductState {
 /** What a row makes of a product that has its SKU: fields it does not name stay. */
 export function updatedByRow(state: ProductState, row: ImportRow): ProductState {
 	const isOnly = state.variants.length === 1;
-	const variants = state.variants.map(variant =>
+	const variants = state.variants.map(({ compareAtPrice, ...variant }) =>
 		variant.sku === row.sku
-			? { ...variant, price: row.price, ...(isOnly && variant.title === state.title ? { title: row.title } : {}) }
-			: variant,
+			? repriced(
+					{ ...variant, price: row.price, ...(isOnly && variant.title === state.title ? { title: row.title } : {}) },
+					compareAtPrice,
+				)
+			: repriced(variant, compareAtPrice),
 	);
 	return fieldsOf({ ...state, title: isOnly ? row.title : state.title, variants }, row);
 }

@@ -1,6 +1,6 @@
 import { DomainError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
-import { money } from "../../../lib/money.ts";
+import { type Money, money } from "../../../lib/money.ts";
 import type {
 	Attributes,
 	Availability,
@@ -33,11 +33,18 @@ export interface ProductState {
 	variants: StoredVariant[];
 }
 
+/**
+ * The lowest price of a product's variants in each of their currencies, one currency a slot. Slots instead of a list,
+ * because an index over a list cannot sort: a list by price asks for one currency in every slot, each by its own index.
+ */
+export type PriceSlots = Partial<Record<PriceSlot, { currency: string; min: number }>>;
+export const PRICE_SLOTS = ["a", "b", "c", "d"] as const;
+export type PriceSlot = (typeof PRICE_SLOTS)[number];
+
 /** What lists sort and filter by: follows from the state, never set by hand. */
 export interface Derived {
 	titleKey: string;
-	/** The lowest price of its variants, in minor units. */
-	minPrice: number;
+	prices: PriceSlots;
 	isInStock: boolean;
 	terms: string[];
 	/** The assigned categories and all above them; absent without any. */
@@ -60,21 +67,42 @@ export const stateOf = (state: ProductState): ProductState => ({
 	variants: state.variants,
 });
 
-/** @param pathOf a category and all above it */
+/**
+ * @param pathOf a category and all above it
+ * @throws VALIDATION_ERROR for prices in too many currencies
+ */
 export function derive(state: ProductState, pathOf: (slug: string) => readonly string[]): Derived {
+	if (!isPriceable(state)) throw invalid("variants.price", `One product has at most ${PRICE_SLOTS.length} currencies`);
 	const { title, brand, mpn, variants, categories } = state;
 	const path = [...new Set(categories.flatMap(pathOf))];
 	return {
 		titleKey: titleKey(title),
-		minPrice: Math.min(...variants.map(({ price }) => price.amount)),
+		prices: slotsOf(variants.map(({ price }) => price)),
 		isInStock: variants.some(({ available }) => available !== "out_of_stock"),
 		terms: termsOf(title, brand, mpn, ...variants.map(({ sku }) => sku)),
 		...(path.length > 0 ? { path } : {}),
 	};
 }
 
+/** Whether its variants are priced in no more currencies than a product has slots for. */
+export const isPriceable = ({ variants }: ProductState): boolean =>
+	new Set(variants.map(({ price }) => price.currency)).size <= PRICE_SLOTS.length;
+
+function slotsOf(prices: readonly Money[]): PriceSlots {
+	const lowest = new Map<string, number>();
+	for (const { amount, currency } of prices) lowest.set(currency, Math.min(amount, lowest.get(currency) ?? amount));
+	const slots: PriceSlots = {};
+	for (const [i, [currency, min]] of [...lowest].entries()) slots[PRICE_SLOTS[i] ?? "a"] = { currency, min };
+	return slots;
+}
+
+/** The lowest price in one currency; undefined for a product that is not sold in it. */
+export const lowestIn = (prices: PriceSlots, currency: string): number | undefined =>
+	Object.values(prices).find(slot => slot.currency === currency)?.min;
+
 export function newVariant(input: VariantInput, productTitle: string, nowMs: number): StoredVariant {
 	const { sku, title = productTitle, price, compareAtPrice, options = {} } = input;
+	if (compareAtPrice && !isReduced(price, compareAtPrice)) throw noReduction();
 	return {
 		id: newId("var", nowMs),
 		sku,
@@ -118,16 +146,33 @@ export function withVariant(state: ProductState, variant: StoredVariant): Produc
 	return { ...state, variants };
 }
 
-export function withChangedVariant(
-	state: ProductState,
-	variantId: string,
-	change: Partial<Omit<VariantInput, "sku">>,
-): ProductState {
-	const variant = variantOf(state, variantId);
-	const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-	const changed = { ...variant, ...given } as StoredVariant;
+/** What a variant can be told: `null` takes the former price away. */
+export type VariantChange = Partial<Omit<VariantInput, "sku" | "compareAtPrice">> & { compareAtPrice?: Money | null };
+
+export function withChangedVariant(state: ProductState, variantId: string, change: VariantChange): ProductState {
+	const { compareAtPrice, ...fields } = change;
+	const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+	const { compareAtPrice: known, ...variant } = { ...variantOf(state, variantId), ...given } as StoredVariant;
+	if (compareAtPrice && !isReduced(variant.price, compareAtPrice)) throw noReduction();
+	const changed = repriced(variant, compareAtPrice === undefined ? known : (compareAtPrice ?? undefined));
 	return { ...state, variants: state.variants.map(each => (each.id === variantId ? changed : each)) };
 }
+
+/** A former price that nobody named just now, and that the price has overtaken, says nothing true any more: it goes. */
+export const repriced = (
+	variant: Omit<StoredVariant, "compareAtPrice">,
+	compareAtPrice: Money | undefined,
+): StoredVariant =>
+	compareAtPrice && isReduced(variant.price, compareAtPrice) ? { ...variant, compareAtPrice } : variant;
+
+const isReduced = (price: Money, from: Money): boolean =>
+	price.currency === from.currency && price.amount < from.amount;
+
+const noReduction = (): DomainError =>
+	invalid("compareAtPrice", "The price before must be in the currency of the price, and higher than it");
+
+const invalid = (field: string, message: string): DomainError =>
+	new DomainError("VALIDATION_ERROR", message, { errors: [{ field, code: "price", message }] });
 
 /** A product without anything to buy makes no sense: the last variant goes with its product only. */
 export function withoutVariant(state: ProductState, variantId: string): ProductState {

@@ -4,7 +4,7 @@ import { canonical } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
 import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import { type ImportRow, productFromRow, type RowError, updatedByRow } from "../domain/import-row.ts";
-import { derive, type ProductState, type StoredVariant, stateOf } from "../domain/product.ts";
+import { derive, isPriceable, type ProductState, type StoredVariant, stateOf } from "../domain/product.ts";
 import type { ProductDocument } from "../products.model.ts";
 import { replacement } from "../products.repository.ts";
 
@@ -59,10 +59,11 @@ export class RowWriter {
 			for (const item of left) {
 				const product = existing.get(item.row.sku);
 				if (!product) continue;
-				const operation =
-					product.createdBy === rowKey(context.jobId, item) ? undefined : updated(item, product, context);
-				if (operation) operations.push(operation);
-				else (product.createdBy === rowKey(context.jobId, item) ? done.created : done.updated).push(product._id);
+				const isOurs = product.createdBy === rowKey(context.jobId, item);
+				const change = isOurs ? undefined : updated(item, product, context);
+				if (change && "code" in change) done.errors.push({ row: item.number, ...change });
+				else if (change) operations.push(change);
+				else (isOurs ? done.created : done.updated).push(product._id);
 			}
 			left = await this.#run(operations, done, clashing);
 		}
@@ -71,7 +72,7 @@ export class RowWriter {
 			code: "CONFLICT",
 			message: `${row.sku} is being changed by somebody else`,
 		}));
-		return { ...done, errors };
+		return { ...done, errors: [...done.errors, ...errors] };
 	}
 
 	/** @returns the rows that must be looked at again: something else was first */
@@ -141,11 +142,16 @@ function inserted(
 	return { item, id, isNew: true, operation: { insertOne: { document } } };
 }
 
-/** Undefined when the product is as the row wants it. */
-function updated(item: NumberedRow, product: Existing, { pathOf, now }: WriteContext): Operation | undefined {
+/** Undefined when the product is as the row wants it; an error when it cannot be that. */
+function updated(
+	item: NumberedRow,
+	product: Existing,
+	{ pathOf, now }: WriteContext,
+): Operation | RowError | undefined {
 	const before = stateOf(product);
 	const after = updatedByRow(before, item.row);
 	if (canonical(before) === canonical(after)) return undefined;
+	if (!isPriceable(after)) return { code: "VALIDATION_ERROR", message: "price would be in too many currencies" };
 	const update = replacement({ ...after, ...derive(after, pathOf) }, now);
 	const filter = { _id: product._id, version: product.version };
 	return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };

@@ -1,62 +1,77 @@
-import type { ShopState } from "./shop-state.ts";
-import type { Violation } from "./violation.ts";
+import type { Books } from "./order-books.ts";
+import { isEnded } from "./order-states.ts";
+import type { Reader, Stored } from "./reader.ts";
+import type { Tell } from "./violation.ts";
 
-/** I8: ids are unique by construction; order numbers are checked. */
-export function checkNumbers({ orders }: ShopState): Violation[] {
-	return [...Map.groupBy(orders, ({ number }) => number)]
-		.filter(([, own]) => own.length > 1)
-		.map(([number, own]) => ({ invariant: "I8", subject: number, message: `is the number of ${own.length} orders` }));
+const DAY_MS = 86_400_000;
+/** No setting lets an order wait longer for its money; its own deadline, where it has one, comes first. */
+const LONGEST_WAIT_MS = 61 * DAY_MS;
+/** A deadline is met by a sweep: it may be so much late. */
+const GRACE_MS = 60_000;
+
+/** I10: no saga and no refund of an order is left half-way, and its charge is not left open. */
+export function checkOrderSaga({ order, payments, charges }: Books, now: Date, tell: Tell): void {
+	const say = (message: string) => tell("I10", order._id, message);
+	if (!isEnded(order)) say(`its saga stands at ${order.position}`);
+	for (const { id, status } of order.refunds) if (status === "pending") say(`its refund ${id} is pending`);
+	if (order.status === "pending" && isEnded(order)) say("is pending, and nobody works on it");
+	const deadline = deadlineOf(order);
+	if (order.status === "awaiting_payment" && now.getTime() > deadline + GRACE_MS)
+		say("waits for its payment past its deadline");
+	const isWaiting = order.status === "awaiting_payment" || !isEnded(order);
+	for (const { status, refunds, cleanUpAt } of payments) {
+		if (cleanUpAt) say("its voided payment may still stand at the provider");
+		for (const refund of refunds) if (refund.status === "pending") say(`its payment's refund ${refund.id} is pending`);
+		if (!isWaiting && (status === "pending" || status === "authorized")) say(`has ended, its payment is ${status}`);
+	}
+	for (const { _id, state, webhook } of charges) {
+		if (webhook) say("a webhook of the provider is on its way");
+		else if (!isWaiting && (state === "pending" || state === "authorized"))
+			say(`has ended, its charge ${_id} is ${state}`);
+	}
 }
 
-/** I10: no saga is left half-way, and what is held is held for an order that still needs it. */
-export function checkSagas({ orders, payments, charges, carts, stock }: ShopState): Violation[] {
-	const found: Violation[] = [];
-	const tell = (subject: string, message: string) => found.push({ invariant: "I10", subject, message });
-	const running = new Set<string>();
-	for (const order of orders) {
-		if (order.position !== "done" || order.lease) {
-			running.add(order._id);
-			tell(order._id, `its saga stands at ${order.position}`);
-		}
-		for (const refund of order.refunds)
-			if (refund.status === "pending") tell(order._id, `its refund ${refund.id} is pending`);
-	}
-	for (const payment of payments) {
-		if (payment.cleanUpAt) tell(payment.orderId, "its voided payment may still stand at the provider");
-		for (const refund of payment.refunds)
-			if (refund.status === "pending") tell(payment.orderId, `its payment's refund ${refund.id} is pending`);
-	}
-	for (const charge of charges) if (charge.webhook) tell(charge.orderId, "a webhook of the provider is on its way");
-	for (const cart of carts) {
-		if (cart.status === "open" && cart.checkout) tell(cart._id, `is held by ${cart.checkout.orderId}`);
-	}
-	for (const { _id, reservations } of stock) {
-		for (const { ref } of reservations) if (!running.has(ref)) tell(_id, `is held for ${ref}, which does not run`);
-	}
-	return found;
+function deadlineOf({ createdAt, ...order }: Books["order"]): number {
+	const { payBy } = order as { payBy?: unknown };
+	return payBy instanceof Date ? payBy.getTime() : createdAt.getTime() + LONGEST_WAIT_MS;
 }
 
-/** I11: nothing waits to be told, and nothing was given up. */
-export function checkOutboxes({ outboxes, events, deadLetters }: ShopState): Violation[] {
-	return [
-		...outboxes.map(({ service, id }) => ({ subject: id, message: `has events that ${service} has not moved on` })),
-		...events
-			.filter(({ nextAt }) => nextAt)
-			.map(({ _id, name }) => ({ subject: _id, message: `${name} is not published` })),
-		...deadLetters.map(({ service, id }) => ({ subject: id, message: `is a dead letter of ${service}` })),
-	].map(violation => ({ invariant: "I11", ...violation }));
+/** Where documents carry an outbox. */
+const OUTBOXES: readonly [service: string, collection: string][] = [
+	["auth", "accounts"],
+	["auth", "registrations"],
+	["products", "products"],
+	["products", "import_jobs"],
+	["inventory", "announcements"],
+	["orders", "orders"],
+	["payments", "payments"],
+];
+const PRODUCERS = ["auth", "products", "inventory", "orders", "payments"];
+const CONSUMERS = ["products", "orders", "notifications", "users", "carts"];
+
+/** I11: nothing waits to be told or written down, and nothing was given up. */
+export async function checkOutboxes(reader: Reader, now: Date, tell: Tell): Promise<void> {
+	for (const [service, collection] of OUTBOXES) {
+		const filter = { "outbox.0": { $exists: true } };
+		for await (const { _id } of reader.each<Stored>(service, collection, { filter, fields: ["_id"] }))
+			tell("I11", _id, `has events that ${service} has not moved on`);
+	}
+	for (const service of PRODUCERS) {
+		const query = { filter: { nextAt: { $type: "date" } }, fields: ["name"] };
+		for await (const { _id, name } of reader.each<Stored & { name: string }>(service, "events", query))
+			tell("I11", _id, `${name} is not published`);
+	}
+	for (const service of CONSUMERS)
+		for await (const { _id } of reader.each<Stored>(service, "dead_letters", { fields: ["_id"] }))
+			tell("I11", _id, `is a dead letter of ${service}`);
+	const late = { filter: { dirtyAt: { $lt: new Date(now.getTime() - GRACE_MS) } }, fields: ["_id"] };
+	for await (const { _id } of reader.each<Stored>("inventory", "stock", late))
+		tell("I11", _id, "has a journal that is not in the ledger");
 }
 
-/** I12: each placed order is confirmed by exactly one message. */
-export function checkNotifications({ events, deliveries }: ShopState): Violation[] {
-	const byEvent = Map.groupBy(deliveries, ({ eventId }) => eventId);
-	const found: Violation[] = [];
-	for (const { _id, name } of events) {
-		if (name !== "order.placed") continue;
-		const own = byEvent.get(_id) ?? [];
-		const sent = new Set(own.filter(({ status }) => status === "sent").map(({ messageId }) => messageId));
-		if (sent.size !== 1)
-			found.push({ invariant: "I12", subject: _id, message: `was confirmed by ${sent.size} messages` });
-	}
-	return found;
+/** I10: imports end, one way or the other. */
+export async function checkImports(reader: Reader, now: Date, tell: Tell): Promise<void> {
+	const filter = { finishedAt: null, leaseAt: { $lt: new Date(now.getTime() - 10 * GRACE_MS) } };
+	for await (const { _id } of reader.each<Stored>("products", "import_jobs", { filter, fields: ["_id"] }))
+		tell("I10", _id, "is an import that nobody works on");
 }

@@ -1,5 +1,5 @@
 import mongoose from "mongoose";
-import { CHECKER } from "../../invariants/shop-state.ts";
+import { CHECKER } from "../../invariants/reader.ts";
 import { SERVICES } from "../../node.ts";
 
 /** What the profiler wrote of one operation. */

@@ -18,6 +18,7 @@ export function checkOrderSaga({ order, payments, charges }: Books, now: Date, t
 	const deadline = deadlineOf(order);
 	if (order.status === "awaiting_payment" && now.getTime() > deadline + GRACE_MS)
 		say("waits for its payment past its deadline");
+	for (const book of [order, ...payments, ...charges]) if (isParked(book)) say("work on it was given up and is parked");
 	const isWaiting = order.status === "awaiting_payment" || !isEnded(order);
 	for (const { status, refunds, cleanUpAt } of payments) {
 		if (cleanUpAt) say("its voided payment may still stand at the provider");
@@ -29,6 +30,14 @@ export function checkOrderSaga({ order, payments, charges }: Books, now: Date, t
 		else if (!isWaiting && (state === "pending" || state === "authorized"))
 			say(`has ended, its charge ${_id} is ${state}`);
 	}
+}
+
+/** Wherever in a document the tries of its work are counted: once in vain too often, it says when it was given up. */
+function isParked(value: unknown): boolean {
+	if (typeof value !== "object" || value === null || value instanceof Date) return false;
+	return Object.entries(value).some(
+		([name, field]) => (name === "parkedAt" && field instanceof Date) || isParked(field),
+	);
 }
 
 function deadlineOf({ createdAt, ...order }: Books["order"]): number {
@@ -67,6 +76,23 @@ export async function checkOutboxes(reader: Reader, now: Date, tell: Tell): Prom
 	const late = { filter: { dirtyAt: { $lt: new Date(now.getTime() - GRACE_MS) } }, fields: ["_id"] };
 	for await (const { _id } of reader.each<Stored>("inventory", "stock", late))
 		tell("I11", _id, "has a journal that is not in the ledger");
+}
+
+/** Where work is parked that belongs to no order. */
+const PARKED: readonly (readonly [service: string, collection: string])[] = [
+	["carts", "carts"],
+	["products", "import_jobs"],
+	["inventory", "stock"],
+	...PRODUCERS.map(service => [service, "events"] as const),
+	...CONSUMERS.map(service => [service, "inbox"] as const),
+];
+
+/** I10: nothing waits for an operator. */
+export async function checkParked(reader: Reader, tell: Tell): Promise<void> {
+	const query = { filter: { parkedAt: { $type: "date" } }, fields: ["_id"] };
+	for (const [service, collection] of PARKED)
+		for await (const { _id } of reader.each<Stored>(service, collection, query))
+			tell("I10", _id, `work of ${service} on it was given up and is parked`);
 }
 
 /** I10: imports end, one way or the other. */

@@ -1,6 +1,6 @@
 import { checkCarts } from "./carts.ts";
 import { checkDeliveries, checkHeard, checkPlaced } from "./effects.ts";
-import { checkImports, checkOutboxes } from "./endings.ts";
+import { checkImports, checkOutboxes, checkParked } from "./endings.ts";
 import { checkMade } from "./keys.ts";
 import { checkNumbers, checkOrders } from "./order-books.ts";
 import { checkLevels } from "./read-models.ts";
@@ -48,6 +48,7 @@ export function checkInvariants(mongodbUri: string, { page }: { page?: number } 
 		await checkMade(reader, tell);
 		await checkLevels(reader, tell);
 		await checkOutboxes(reader, picture.now, tell);
+		await checkParked(reader, tell);
 		await checkImports(reader, picture.now, tell);
 		return { ok: found === 0, checked: picture.checked, violations, found };
 	};

@@ -1,5 +1,7 @@
 import { anything, type Corruption, of, order, stock, the } from "./corruption.ts";
 
+const PARKED = { attempts: 12, parkedAt: new Date() };
+
 export const ORDERS: readonly Corruption[] = [
 	{
 		what: "an order vanishes",
@@ -92,6 +94,21 @@ export const ORDERS: readonly Corruption[] = [
 			order(at, orders.settled, {
 				$set: { status: "awaiting_payment", createdAt: new Date(Date.now() - 90 * 86_400_000) },
 			}),
+	},
+	{
+		what: "work on an order was given up",
+		invariant: "I10",
+		subject: of("paid"),
+		corrupt: (at, { orders }) =>
+			order(at, orders.paid, {
+				$set: { "refunds.0": { ...PARKED, id: "ref_x", amount: { amount: 0, currency: "EUR" } } },
+			}),
+	},
+	{
+		what: "work on a cart was given up",
+		invariant: "I10",
+		subject: shop => shop.cartId,
+		corrupt: (at, { cartId }) => at("carts", "carts").updateOne({ _id: cartId }, { $set: PARKED }),
 	},
 	{
 		what: "a cart is taken by an order that does not run",

@@ -8,10 +8,13 @@ import type { Config } from "./lib/config.ts";
 import { createDatabase } from "./lib/database.ts";
 import { createFailpoints } from "./lib/failpoints.ts";
 import { createHealth } from "./lib/health.ts";
+import { createFixedLogger } from "./lib/logger.ts";
 import { createMetrics } from "./lib/metrics.ts";
+import { networkOf } from "./lib/network.ts";
 import { startOpsServer } from "./lib/ops-server.ts";
 import type { Runtime } from "./lib/runtime.ts";
 import { generatedSecret } from "./lib/secret.ts";
+import { createSecurityLog } from "./lib/security-events.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { createNatsGuard } from "./middlewares/nats-guard.ts";
 import { brokerOptions } from "./moleculer.config.ts";
@@ -102,9 +105,12 @@ async function startEngines(
 	undo.push(() => database.close());
 	await database.start();
 	const [events, jobs, cache] = [createEventBus(config), createJobQueue(config), createCacheStore(config)];
+	const secret = config.secret ?? (await generatedSecret(config.dataDir));
+	const metrics = createMetrics();
+	const securityLog = createFixedLogger(config.logLevel).child({ mod: "security", nodeID: config.nodeId });
 	const runtime: Runtime = {
 		config,
-		secret: config.secret ?? (await generatedSecret(config.dataDir)),
+		secret,
 		publicUrl: config.publicUrl,
 		clock: database.clockOf(),
 		failpoints: createFailpoints(config.failpoints),
@@ -113,7 +119,8 @@ async function startEngines(
 		jobs,
 		cache,
 		mail: createMailTransport(config),
-		metrics: createMetrics(),
+		metrics,
+		security: createSecurityLog(secret, metrics, securityLog, networkOf),
 		health: createHealth({
 			database: () => database.ping(),
 			isBrokerUp,

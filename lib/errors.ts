@@ -1,3 +1,5 @@
+import type { SecurityEvent } from "./security-events.ts";
+
 /**
  * Errors the domain knows. A middleware turns a `DomainError` into a Moleculer error that survives the network, and the
  * gateway answers it as RFC 9457 problem+json. Branch on `err.type`, never on `instanceof`: classes do not survive.
@@ -41,6 +43,8 @@ export interface ErrorData {
 	errors?: FieldError[];
 	details?: Record<string, unknown>;
 	retryAfterSeconds?: number;
+	/** Not for the client, who sees an ordinary refusal: for whoever watches over the shop. */
+	suspicion?: SecurityEvent;
 }
 
 export class DomainError extends Error {
@@ -71,6 +75,17 @@ export function errorType(error: unknown): string | undefined {
 }
 
 export const notFound = (what: string): DomainError => new DomainError("NOT_FOUND", `${what} was not found`);
+
+/** For what is not there, and for what is somebody else's: the same answer. @param found what was found, if anything */
+export const notYours = (what: string, found: unknown): DomainError =>
+	found ? new DomainError("NOT_FOUND", `${what} was not found`, { suspicion: "access_denied" }) : notFound(what);
+
+/** What may be behind a refusal, wherever the error comes from. */
+export function suspicionOf(error: unknown): SecurityEvent | undefined {
+	if (typeof error !== "object" || error === null || !("data" in error)) return undefined;
+	const { data } = error;
+	return typeof data === "object" && data !== null ? (data as ErrorData).suspicion : undefined;
+}
 
 /** MongoDB's duplicate key error, whichever driver object carries it. */
 export function isDuplicateKey(error: unknown): boolean {

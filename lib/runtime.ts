@@ -8,6 +8,7 @@ import type { Database } from "./database.ts";
 import type { Failpoints } from "./failpoints.ts";
 import type { Health } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
+import type { SecurityLog } from "./security-events.ts";
 
 /** What every service of a node shares, reached as `this.broker.stoa`: the settings and one engine per port. */
 export interface Runtime {
@@ -25,6 +26,8 @@ export interface Runtime {
 	cache: CacheStore;
 	mail: MailTransport;
 	metrics: Metrics;
+	/** What may be an attack is told here. */
+	security: SecurityLog;
 	/** Whether this node should get requests. */
 	health: Health;
 }

@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { DomainError, notFound } from "../../lib/errors.ts";
+import { DomainError, errorType, notFound, suspicionOf } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
 import { createFixedLogger, createLogger } from "../../lib/logger.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { listen } from "../../lib/ops-server.ts";
+import type { SecurityEvent } from "../../lib/security-events.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
 import { web } from "../../mixins/web.mixin.ts";
 import type { SessionRevoked } from "../auth/auth.contract.ts";
@@ -50,6 +51,8 @@ interface Methods {
 	/** Answers a request whose route is known; also asked by moleculer-web. */
 	aliasHandler(request: WebRequest, response: ServerResponse, alias: { match: Match }): Promise<true>;
 	callAction(request: WebRequest, response: ServerResponse, match: Match): Promise<void>;
+	/** Tells whoever watches over the shop what was refused to whom. */
+	watch(request: WebRequest, error: unknown): void;
 	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: unknown }>;
 	parseQueryString(request: WebRequest): { url: string; query: object };
 	errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void;
@@ -191,6 +194,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			try {
 				await this.callAction(request, response, match);
 			} catch (error) {
+				this.watch(request, error);
 				fail(this.log, request, response, error);
 			}
 			return true;
@@ -204,7 +208,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const caller = await settled(
 				needsNobody ? Promise.resolve(undefined) : this.authenticator.principal(request.headers.authorization),
 			);
-			await countRequest(cache, config, { route, user: caller.value, address, response });
+			await countRequest(cache, config, { route, user: caller.value, address, response }).catch((error: unknown) => {
+				const { requestId } = request.$exchange;
+				const about = { address, requestId, about: route.pattern };
+				if (route.isAuth && errorType(error) === "RATE_LIMITED") this.broker.stoa.security.record("locked_out", about);
+				throw error;
+			});
 			if (caller.error !== undefined) throw caller.error;
 			const user = caller.value;
 			if (user) request.$exchange.userId = user.id;
@@ -228,6 +237,13 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				throw error;
 			}
 		},
+		watch(request, error) {
+			const { match, userId: account, requestId } = request.$exchange;
+			const event = match && refusedAccess(error, match.route.isAuth);
+			if (!event) return;
+			const address = this.addressOf(request);
+			this.broker.stoa.security.record(event, { account, address, requestId, about: match.route.pattern });
+		},
 		async paramsOf(request, match) {
 			const params = urlParams(match, request.$exchange.query);
 			const { body } = match.route;
@@ -235,7 +251,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			if (body === "stream") return { params, stream: openStream(request) };
 			if (body === "raw") {
 				const bytes = await readRaw(request);
-				return { params: { ...params, body: bytes.toString("base64"), ...signatureOf(request) } };
+				return { params: { ...params, body: bytes.toString("base64"), headers: plainHeaders(request) } };
 			}
 			return { params };
 		},
@@ -300,9 +316,17 @@ function setHeaders(response: ServerResponse, { $responseHeaders = {} }: AppMeta
 	for (const [name, value] of Object.entries($responseHeaders)) response.setHeader(name, value);
 }
 
-/** Providers sign with a header of their own: `Stoa-Signature`, `Stripe-Signature`. */
-function signatureOf({ headers }: IncomingMessage): { signature?: string } {
-	const name = Object.keys(headers).find(header => header.endsWith("-signature"));
-	const value = name === undefined ? undefined : headers[name];
-	return typeof value === "string" ? { signature: value } : {};
+/** What `auth` refuses it tells itself, with the account. */
+function refusedAccess(error: unknown, isAuth: boolean): SecurityEvent | undefined {
+	if (isAuth) return undefined;
+	const type = errorType(error);
+	return type === "UNAUTHENTICATED" || type === "FORBIDDEN" ? "access_denied" : suspicionOf(error);
+}
+
+/** For whoever is told in a header of its own who sent a body. What says who the client is stays with the gateway. */
+function plainHeaders({ headers }: IncomingMessage): Record<string, string> {
+	const { authorization: _, cookie: __, ...others } = headers;
+	return Object.fromEntries(
+		Object.entries(others).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+	);
 }

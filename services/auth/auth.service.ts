@@ -12,6 +12,7 @@ import { login, logout, refresh } from "./domain/sessions.ts";
 import { type BackgroundStart, startFirstAdmin } from "./first-admin.ts";
 import { Keyring } from "./keyring.ts";
 import { PasswordHasher } from "./password-hasher.ts";
+import { tellRefusal } from "./security-hook.ts";
 
 const RELOAD_KEYS_MS = 60_000;
 /** A gateway's clock and its poll may be late by so much. */
@@ -33,6 +34,14 @@ const tokensDto = { response: "Tokens", tags: ["auth"] };
 export default defineService<Record<string, unknown>, object, Vars>()({
 	name: "auth",
 	mixins: [outbox(["accounts", "registrations"]), db(authModels)],
+	hooks: {
+		error: {
+			"*"(ctx, error) {
+				tellRefusal(this.broker.stoa, ctx, error);
+				throw error;
+			},
+		},
+	},
 	actions: {
 		register: {
 			visibility: "published",

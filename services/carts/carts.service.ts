@@ -1,4 +1,4 @@
-import { DomainError, notFound } from "../../lib/errors.ts";
+import { DomainError, notFound, notYours } from "../../lib/errors.ts";
 import { newId, newKey } from "../../lib/ids.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { currencyRule, idRule, priceRule, quantityRule, skuRule } from "../../lib/rules.ts";
@@ -82,7 +82,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: idParams,
 			async handler(ctx) {
 				const cart = await this.repository.find(ctx.params.id);
-				if (!cart || cart.userId !== (ctx.meta.user?.id ?? null)) throw notFound("The cart");
+				if (!cart || cart.userId !== (ctx.meta.user?.id ?? null)) throw notYours("The cart", cart);
 				return toCart(cart);
 			},
 		},
@@ -138,7 +138,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const claimed = await this.repository.claim(id, userId, { orderId, keyHash });
 				if (claimed) return { cart: toCart(claimed), userId, orderId, attempt: null };
 				const cart = await this.repository.find(id);
-				if (!cart || cart.userId !== userId) throw notFound("The cart");
+				if (!cart || cart.userId !== userId) throw notYours("The cart", cart);
 				const attempt = cart.attempts.find(ended => ended.keyHash === keyHash) ?? null;
 				if (attempt) return { cart: toCart(cart), userId, orderId, attempt };
 				if (cart.checkout?.keyHash === keyHash)
@@ -181,7 +181,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		async explain(guard, seed, { lineId, currency, sku }) {
 			const cart = await this.repository.find(guard.id);
-			if (!cart || cart.userId !== guard.userId) throw notFound("The cart");
+			if (!cart || cart.userId !== guard.userId) throw notYours("The cart", cart);
 			if (seed !== undefined && cart.applied.includes(seed)) return cart;
 			if (cart.status !== "open" || cart.checkout) throw notOpen(cart);
 			if (guard.ifMatch !== undefined && guard.ifMatch !== cart.version) {

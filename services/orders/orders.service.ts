@@ -1,5 +1,5 @@
 import { decodeCursor, encodeCursor } from "../../lib/cursor.ts";
-import { DomainError, notFound } from "../../lib/errors.ts";
+import { DomainError, notFound, notYours } from "../../lib/errors.ts";
 import { keyHash, type Outcome, replay, requestHash } from "../../lib/idempotency.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { mayDo } from "../../lib/permissions.ts";
@@ -216,7 +216,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				order?.userId === null &&
 				orderToken !== undefined &&
 				isOrderToken(this.broker.stoa.secret, order._id, orderToken);
-			if (!order || !(isOwner || isStaff || isGuest)) throw notFound("The order");
+			if (!order || !(isOwner || isStaff || isGuest)) throw notYours("The order", order);
 			return order;
 		},
 		async page(filter, { limit = 20, cursor, count }) {

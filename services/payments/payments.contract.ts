@@ -46,7 +46,7 @@ export interface PaymentsActions {
 	"payments.refund": Action<{ orderId: string; refundId: string; amount: Money }, Payment>;
 	"payments.get": Action<{ orderId: string }, Payment>;
 	/** Raw body (base64) and the `Stoa-Signature` header; what is forged or stale is refused, a repeat changes nothing. */
-	"payments.webhook": Action<{ provider: string; body: string; signature: string }, { received: true }>;
+	"payments.webhook": Action<{ provider: string; body: string; headers: Record<string, string> }, { received: true }>;
 	"payments.testLedger": Action<{ orderId?: string }, { items: LedgerItem[] }>;
 }
 

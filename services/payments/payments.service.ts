@@ -91,13 +91,19 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: {
 				provider: { type: "string", max: 50 },
 				body: { type: "string", max: 400_000 },
-				signature: { type: "string", max: 300 },
+				headers: { type: "record", key: "string", value: { type: "string", max: 16_384 } },
 			},
 			async handler(ctx) {
 				const provider = this.providers.get(ctx.params.provider);
 				if (!provider) throw notFound("The payment provider");
-				const event = provider.parseWebhook(Buffer.from(ctx.params.body, "base64"), ctx.params.signature);
-				await this.settle(provider, event, ctx.requestID ?? undefined);
+				const body = Buffer.from(ctx.params.body, "base64");
+				if (!provider.isWebhookGenuine(body, ctx.params.headers[provider.signatureHeader] ?? "")) {
+					const about = { about: ctx.params.provider, requestId: ctx.requestID ?? undefined };
+					this.broker.stoa.security.record("webhook_forged", { ...about, address: ctx.meta.clientAddress });
+					throw new DomainError("BAD_REQUEST", "The signature is missing, wrong or older than five minutes");
+				}
+				const event = provider.parseWebhook(body);
+				if (event) await this.settle(provider, event, ctx.requestID ?? undefined);
 				return { received: true as const };
 			},
 		},

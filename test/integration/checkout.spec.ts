@@ -188,7 +188,16 @@ describe("A checkout", () => {
 	});
 
 	describe("that settles later", () => {
-		const settle = (order: Order, change: { type?: string; id?: string; at?: number; secret?: string } = {}) => {
+		const settle = (
+			order: Order,
+			change: {
+				type?: string;
+				id?: string;
+				at?: number;
+				secret?: string;
+				header?: (signature: string) => string;
+			} = {},
+		) => {
 			const { config, secret } = node.broker.stoa;
 			const body = JSON.stringify({
 				id: change.id ?? `evt-${order.id}`,
@@ -204,7 +213,7 @@ describe("A checkout", () => {
 			return node.broker.call("payments.webhook", {
 				provider: "test",
 				body: Buffer.from(body).toString("base64"),
-				signature,
+				headers: { "stoa-signature": change.header?.(signature) ?? signature },
 			});
 		};
 		const chargeIds = new Map<string, string>();
@@ -230,15 +239,33 @@ describe("A checkout", () => {
 			expect((await read(order)).status).toBe("paid");
 		});
 
+		it("takes a webhook that is signed with several secrets, and ignores events that mean nothing to it", async () => {
+			const order = await waiting();
+			await until("the capture", async () => (await chargesOf(order.id, "capture")).length === 1);
+			expect(await settle(order, { id: "other", type: "charge.dispute.created" })).toEqual({ received: true });
+			expect((await read(order)).status).toBe("awaiting_payment");
+			const header = (signature: string) =>
+				signature.replace(",v1=", `,v0=ab,v1=${"0".repeat(64)},v1=`).replaceAll(",", ", ");
+			expect(await settle(order, { header })).toEqual({ received: true });
+			await until("the paid order", async () => (await read(order)).status === "paid");
+		});
+
 		it("refuses forged, altered and old webhooks, and providers it does not know", async () => {
 			const order = await waiting();
 			await expect(settle(order, { secret: "of somebody else" })).rejects.toMatchObject({ type: "BAD_REQUEST" });
 			await expect(settle(order, { at: Date.now() - 301_000 })).rejects.toMatchObject({ type: "BAD_REQUEST" });
+			await expect(settle(order, { header: () => "" })).rejects.toMatchObject({ type: "BAD_REQUEST" });
+			const { body } = await node.broker.stoa.metrics.page();
+			expect(body).toMatch(/stoa_security_events_total\{event="webhook_forged"\} 3/);
 			await expect(
-				node.broker.call("payments.webhook", { provider: "test", body: "e30=", signature: "t=1,v1=00" }),
+				node.broker.call("payments.webhook", {
+					provider: "test",
+					body: "e30=",
+					headers: { "stoa-signature": "t=1,v1=00" },
+				}),
 			).rejects.toMatchObject({ type: "BAD_REQUEST" });
 			await expect(
-				node.broker.call("payments.webhook", { provider: "nobody", body: "e30=", signature: "" }),
+				node.broker.call("payments.webhook", { provider: "nobody", body: "e30=", headers: {} }),
 			).rejects.toMatchObject({ type: "NOT_FOUND" });
 			expect((await read(order)).status).toBe("awaiting_payment");
 			await until("the capture", async () => (await chargesOf(order.id, "capture")).length === 1);

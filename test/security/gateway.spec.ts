@@ -279,10 +279,20 @@ describe("The gateway refuses", () => {
 		const body = randomBytes(200);
 		const answer = await rawRequest(url("/hooks/test"), {
 			method: "POST",
-			headers: { "stoa-signature": "t=1,v1=x" },
+			headers: {
+				"stoa-signature": "t=1,v1=x",
+				"paypal-transmission-sig": "y",
+				authorization: `Bearer ${gateway.tokenFor()}`,
+				cookie: "a=b",
+			},
 			body,
 		});
-		expect(JSON.parse(answer.text)).toEqual({ name: "test", body: body.toString("base64"), signature: "t=1,v1=x" });
+		const { headers, ...params } = JSON.parse(answer.text);
+		expect(params).toEqual({ name: "test", body: body.toString("base64") });
+		// The provider's own header is read by its name, whatever it is; what says who a client is stays in the gateway.
+		expect(headers).toMatchObject({ "stoa-signature": "t=1,v1=x", "paypal-transmission-sig": "y" });
+		expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(["authorization"]));
+		expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(["cookie"]));
 		const big = await rawRequest(url("/hooks/test"), { method: "POST", body: Buffer.alloc(300_000) });
 		expect(big.status).toBe(413);
 	});

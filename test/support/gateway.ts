@@ -188,7 +188,7 @@ function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 				...published,
 				openapi,
 				rest: { route: "POST /hooks/:name", body: "raw" },
-				params: { name: "string", body: "string", signature: "string" },
+				params: { name: "string", body: "string", headers: { type: "record", key: "string", value: "string" } },
 				handler: (ctx: Ctx) => ({ ...ctx.params }),
 			},
 			hidden: { visibility: "public", handler: () => ({ secret: true }) },

@@ -1,4 +1,4 @@
-import { DomainError } from "../../../lib/errors.ts";
+import { DomainError, type ErrorData } from "../../../lib/errors.ts";
 import { normaliseEmail, normalisePassword } from "./credentials.ts";
 import type { Account, AuthDeps, OpenSession, RefreshClaims, Session } from "./ports.ts";
 
@@ -84,8 +84,9 @@ async function givenBefore(deps: AuthDeps, claims: RefreshClaims): Promise<Issue
 		const expiresIn = deps.accessTokens.lifeSeconds - Math.max(0, Math.ceil(ageMs / 1000));
 		return tokensOf(deps, session, session.given.accessToken, expiresIn);
 	}
-	if (await deps.sessions.revokeIfSpent(claims, now)) deps.announcements.revoked(claims.id);
-	throw notValid();
+	if (!(await deps.sessions.revokeIfSpent(claims, now))) throw notValid();
+	deps.announcements.revoked(claims.id);
+	throw notValid({ suspicion: "refresh_token_reused" });
 }
 
 /** Ends a session; a token that is none, or of a session that has ended, changes nothing. */
@@ -111,4 +112,5 @@ const tokensOf = (deps: AuthDeps, session: Session, accessToken: string, expires
 const endOf = (openedAt: Date, now: Date): Date =>
 	new Date(Math.min(now.getTime() + IDLE_MS, openedAt.getTime() + MAX_LIFE_MS));
 
-const notValid = (): DomainError => new DomainError("UNAUTHENTICATED", "The refresh token is not valid; sign in again");
+const notValid = (data: ErrorData = {}): DomainError =>
+	new DomainError("UNAUTHENTICATED", "The refresh token is not valid; sign in again", data);

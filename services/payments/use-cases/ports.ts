@@ -24,6 +24,13 @@ export interface PaymentProvider {
 	capture(charge: { orderId: string; amount: Money; chargeId: string; key: string }): Promise<ProviderAnswer>;
 	void(charge: { orderId: string; chargeId: string; key: string }): Promise<ProviderAnswer>;
 	refund(charge: { orderId: string; amount: Money; chargeId: string; key: string }): Promise<ProviderAnswer>;
-	/** @throws BAD_REQUEST for what is forged, stale or malformed */
-	parseWebhook(body: Buffer, signature: string): ProviderEvent;
+	/** In lower case: the header that this provider signs its webhooks with. */
+	readonly signatureHeader: string;
+	/** Whether this body is the provider's, and fresh. @param signature the header's value, empty without one */
+	isWebhookGenuine(body: Buffer, signature: string): boolean;
+	/**
+	 * What a genuine webhook tells; undefined for events that mean nothing to a shop: a provider has many, and more to come.
+	 * @throws BAD_REQUEST for what is no event at all
+	 */
+	parseWebhook(body: Buffer): ProviderEvent | undefined;
 }

@@ -3,6 +3,9 @@ import type { Outcome } from "../../lib/idempotency.ts";
 import type { Money } from "../../lib/money.ts";
 import type { Totals } from "../../lib/totals.ts";
 
+/** Why a line cannot be bought as it stands: its price is another one now, or it is no longer for sale. */
+export type LineProblem = "price_changed" | "withdrawn";
+
 export interface CartLine {
 	id: string;
 	sku: string;
@@ -11,6 +14,8 @@ export interface CartLine {
 	quantity: number;
 	unitPrice: Money;
 	lineTotal: Money;
+	/** A changed quantity takes the price of now; a line that is withdrawn, or priced in another currency, has to go. */
+	problem?: LineProblem;
 }
 export interface Cart {
 	id: string;
@@ -47,9 +52,9 @@ export interface LinePrice {
 export interface CartsActions {
 	"carts.create": Action<{ currency?: string; lines?: { sku: string; quantity: number }[] }, Cart>;
 	"carts.get": Action<{ id: string }, Cart>;
-	/** The same SKU adds up. NOT_FOUND for a SKU that is not for sale; CART_NOT_OPEN. */
+	/** The same SKU adds up, at the price of now. CONFLICT for a price in another currency than the cart's; NOT_FOUND for a SKU that is not for sale; CART_NOT_OPEN. */
 	"carts.addLine": Action<{ id: string; sku: string; quantity: number }, Cart>;
-	/** A quantity of 0 removes the line. */
+	/** The line gets the price of now; a quantity of 0 removes it. CONFLICT for a line that can only be removed. */
 	"carts.updateLine": Action<{ id: string; lineId: string; quantity: number }, Cart>;
 	"carts.removeLine": Action<{ id: string; lineId: string }, Cart>;
 	/**

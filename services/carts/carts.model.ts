@@ -1,5 +1,5 @@
 import { Schema } from "mongoose";
-import type { Money } from "../../lib/money.ts";
+import { MAX_PRICE, type Money } from "../../lib/money.ts";
 import { defineModel } from "../../mixins/db.mixin.ts";
 import type { CheckoutAttempt } from "./carts.contract.ts";
 
@@ -9,7 +9,7 @@ export interface CartLineDocument {
 	productId: string;
 	title: string;
 	quantity: number;
-	/** As it was when the line was added; the checkout compares it with the price then. */
+	/** In the cart's currency, as it was when the line was last changed; the checkout compares it with the price then. */
 	unitPrice: Money;
 }
 
@@ -32,6 +32,8 @@ export interface CartDocument {
 
 export const MAX_LINES = 200;
 export const MAX_QUANTITY = 999;
+/** Whatever they cost, and however their prices change: the sum stays an integer that a number holds exactly. */
+export const MAX_PIECES = Math.floor(Number.MAX_SAFE_INTEGER / MAX_PRICE);
 export const MAX_REMEMBERED = 50;
 const KEEP_SECONDS = 30 * 86_400;
 

@@ -1,12 +1,24 @@
 import type { Model } from "mongoose";
 import type { Clock } from "../../lib/clock.ts";
 import type { CheckoutAttempt, LinePrice } from "./carts.contract.ts";
-import { type CartDocument, type CartLineDocument, MAX_LINES, MAX_QUANTITY, MAX_REMEMBERED } from "./carts.model.ts";
+import {
+	type CartDocument,
+	type CartLineDocument,
+	MAX_LINES,
+	MAX_PIECES,
+	MAX_QUANTITY,
+	MAX_REMEMBERED,
+} from "./carts.model.ts";
 
 const MAX_TIME_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
 
 type Expression = Record<string, unknown>;
+
+const priced = ({ unitPrice, title }: Pick<LinePrice, "unitPrice" | "title">) => ({
+	unitPrice: { $literal: unitPrice },
+	title: { $literal: title },
+});
 
 /** Whose cart it must be, and in which version, for a change to happen. */
 export interface Guard {
@@ -50,7 +62,7 @@ export class CartRepository {
 		return this.#carts.findById(id).maxTimeMS(MAX_TIME_MS).lean<CartDocument>();
 	}
 
-	/** Adds to the line of the same SKU, or appends one, within the limits of a cart. */
+	/** Adds to the line of the same SKU, which gets the price of now, or appends one, within the limits of a cart. */
 	addLine(guard: Guard, line: CartLineDocument, seed: string | undefined): Promise<CartDocument | null> {
 		const isSame = { $eq: ["$$this.sku", line.sku] };
 		const sameSku = { $filter: { input: "$lines", cond: isSame } };
@@ -64,7 +76,12 @@ export class CartRepository {
 						in: {
 							$cond: [
 								isSame,
-								{ $mergeObjects: ["$$this", { quantity: { $add: ["$$this.quantity", line.quantity] } }] },
+								{
+									$mergeObjects: [
+										"$$this",
+										{ quantity: { $add: ["$$this.quantity", line.quantity] }, ...priced(line) },
+									],
+								},
 								"$$this",
 							],
 						},
@@ -74,17 +91,33 @@ export class CartRepository {
 		};
 		const hasRoom = { $or: [{ $lt: [{ $size: "$lines" }, MAX_LINES] }, { $in: [line.sku, "$lines.sku"] }] };
 		const already = { $sum: { $map: { input: sameSku, in: "$$this.quantity" } } };
-		const isAllowed = { $and: [hasRoom, { $lte: [{ $add: [already, line.quantity] }, MAX_QUANTITY] }] };
+		const isFew = { $lte: [{ $add: [{ $sum: "$lines.quantity" }, line.quantity] }, MAX_PIECES] };
+		const isAllowed = { $and: [hasRoom, isFew, { $lte: [{ $add: [already, line.quantity] }, MAX_QUANTITY] }] };
 		return this.#change(guard, added, { $expr: isAllowed, currency: line.unitPrice.currency }, seed);
 	}
 
-	setQuantity(guard: Guard, lineId: string, quantity: number, seed: string | undefined): Promise<CartDocument | null> {
+	/** @param now what the line costs now; not asked of a line that goes */
+	setQuantity(
+		guard: Guard,
+		lineId: string,
+		quantity: number,
+		now: LinePrice | undefined,
+		seed: string | undefined,
+	): Promise<CartDocument | null> {
 		const isLine = { $eq: ["$$this.id", lineId] };
+		const changed = { quantity, ...(now ? priced(now) : {}) };
 		const lines =
 			quantity === 0
 				? { $filter: { input: "$lines", cond: { $not: [isLine] } } }
-				: { $map: { input: "$lines", in: { $cond: [isLine, { $mergeObjects: ["$$this", { quantity }] }, "$$this"] } } };
-		return this.#change(guard, lines, { "lines.id": lineId }, seed);
+				: { $map: { input: "$lines", in: { $cond: [isLine, { $mergeObjects: ["$$this", changed] }, "$$this"] } } };
+		const others = { $filter: { input: "$lines", cond: { $ne: ["$$this.id", lineId] } } };
+		const pieces = { $add: [{ $sum: { $map: { input: others, in: "$$this.quantity" } } }, quantity] };
+		const isAllowed = {
+			"lines.id": lineId,
+			$expr: { $lte: [pieces, MAX_PIECES] },
+			...(now ? { currency: now.unitPrice.currency } : {}),
+		};
+		return this.#change(guard, lines, isAllowed, seed);
 	}
 
 	/** Takes an open cart for an order; a key that ended before, or another checkout, keeps it out. */
@@ -112,7 +145,11 @@ export class CartRepository {
 		prices: readonly LinePrice[],
 	): Promise<void> {
 		const remembered = attempt ? [attempt] : [];
-		const priced = {
+		// A price in another currency never enters a cart: that line keeps the old one, and its problem is shown.
+		const isNow = {
+			$and: [{ $eq: ["$$this.sku", "$$line.sku"] }, { $eq: ["$$this.unitPrice.currency", "$currency"] }],
+		};
+		const repriced = {
 			$map: {
 				input: "$lines",
 				as: "line",
@@ -122,7 +159,7 @@ export class CartRepository {
 						{
 							$first: {
 								$map: {
-									input: { $filter: { input: { $literal: prices }, cond: { $eq: ["$$this.sku", "$$line.sku"] } } },
+									input: { $filter: { input: { $literal: prices }, cond: isNow } },
 									in: { unitPrice: "$$this.unitPrice", title: "$$this.title" },
 								},
 							},
@@ -136,7 +173,7 @@ export class CartRepository {
 				$set: {
 					checkout: null,
 					attempts: { $slice: [{ $concatArrays: ["$attempts", { $literal: remembered }] }, -MAX_REMEMBERED] },
-					...(prices.length > 0 ? { lines: priced } : {}),
+					...(prices.length > 0 ? { lines: repriced } : {}),
 					version: { $add: ["$version", 1] },
 				},
 			},

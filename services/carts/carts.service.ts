@@ -6,11 +6,19 @@ import { type AppContext, defineService } from "../../lib/typed.ts";
 import { type CommandModels, commandSeed, commands } from "../../mixins/commands.mixin.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import type { Quote } from "../products/products.contract.ts";
-import { type CartDocument, type CartLineDocument, cartModels, MAX_LINES, MAX_QUANTITY } from "./carts.model.ts";
+import type { Cart } from "./carts.contract.ts";
+import {
+	type CartDocument,
+	type CartLineDocument,
+	cartModels,
+	MAX_LINES,
+	MAX_PIECES,
+	MAX_QUANTITY,
+} from "./carts.model.ts";
 import { CartRepository, type Guard } from "./carts.repository.ts";
 import { toCart } from "./carts.views.ts";
 
-const DEFAULT_CURRENCY = "EUR";
+const QUICK = { timeout: 5_000 };
 const SWEEP_EVERY_MS = 5_000;
 /** A claim this old belongs to no checkout that could still run. */
 const STALE_CLAIM_MS = 30_000;
@@ -26,8 +34,12 @@ interface Methods {
 	explain(
 		guard: Guard,
 		seed: string | undefined,
-		wanted: { lineId?: string; currency?: string; sku?: string },
+		wanted: { lineId?: string; quote?: Quote | undefined },
 	): Promise<CartDocument>;
+	/** Of a line that is to stay. Undefined when there is no such line. @throws CONFLICT when it is no longer for sale */
+	quoteOfLine(ctx: AppContext<unknown>, guard: Guard, lineId: string): Promise<Quote | undefined>;
+	/** A cart as its owner sees it, with what is wrong with its lines now. */
+	view(ctx: AppContext<unknown>, cart: CartDocument): Promise<Cart>;
 	freeAbandoned(): Promise<void>;
 }
 
@@ -54,7 +66,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				},
 			},
 			async handler(ctx) {
-				const { currency = DEFAULT_CURRENCY, lines = [] } = ctx.params;
+				const { currency = this.broker.stoa.config.shopCurrency, lines = [] } = ctx.params;
 				const quotes =
 					lines.length > 0
 						? await this.quotesOf(
@@ -70,7 +82,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 					currency,
 					lines: mergedLines(lines, quotes, currency),
 				});
-				return toCart(cart);
+				return this.view(ctx, cart);
 			},
 		},
 		get: {
@@ -83,7 +95,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			async handler(ctx) {
 				const cart = await this.repository.find(ctx.params.id);
 				if (!cart || cart.userId !== (ctx.meta.user?.id ?? null)) throw notYours("The cart", cart);
-				return toCart(cart);
+				return this.view(ctx, cart);
 			},
 		},
 		addLine: {
@@ -101,7 +113,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const guard = this.guardOf(ctx);
 				const seed = commandSeed(ctx);
 				const changed = await this.repository.addLine(guard, lineOf(quote, quantity), seed);
-				return toCart(changed ?? (await this.explain(guard, seed, { currency: quote.price.currency, sku })));
+				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })));
 			},
 		},
 		updateLine: {
@@ -113,8 +125,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			async handler(ctx) {
 				const guard = this.guardOf(ctx);
 				const { lineId, quantity } = ctx.params;
-				const changed = await this.repository.setQuantity(guard, lineId, quantity, undefined);
-				return toCart(changed ?? (await this.explain(guard, undefined, { lineId })));
+				const quote = quantity === 0 ? undefined : await this.quoteOfLine(ctx, guard, lineId);
+				const now = quote && { sku: quote.sku, title: quote.title, unitPrice: quote.price };
+				const changed = await this.repository.setQuantity(guard, lineId, quantity, now, undefined);
+				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })));
 			},
 		},
 		removeLine: {
@@ -125,8 +139,9 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: lineParams,
 			async handler(ctx) {
 				const guard = this.guardOf(ctx);
-				const changed = await this.repository.setQuantity(guard, ctx.params.lineId, 0, undefined);
-				return toCart(changed ?? (await this.explain(guard, undefined, { lineId: ctx.params.lineId })));
+				const { lineId } = ctx.params;
+				const changed = await this.repository.setQuantity(guard, lineId, 0, undefined, undefined);
+				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId })));
 			},
 		},
 		claim: {
@@ -176,10 +191,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			return { id: ctx.params.id, userId: ctx.meta.user?.id ?? null, ifMatch: ctx.meta.ifMatch };
 		},
 		async quotesOf(ctx, skus) {
-			const { quotes } = await ctx.call("products.quote", { skus: [...new Set(skus)] });
+			const { quotes } = await ctx.call("products.quote", { skus: [...new Set(skus)] }, QUICK);
 			return new Map(quotes.map(quote => [quote.sku, quote]));
 		},
-		async explain(guard, seed, { lineId, currency, sku }) {
+		async explain(guard, seed, { lineId, quote }) {
 			const cart = await this.repository.find(guard.id);
 			if (!cart || cart.userId !== guard.userId) throw notYours("The cart", cart);
 			if (seed !== undefined && cart.applied.includes(seed)) return cart;
@@ -190,18 +205,28 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				});
 			}
 			if (lineId !== undefined && !cart.lines.some(line => line.id === lineId)) throw notFound("The line");
-			if (currency !== undefined && currency !== cart.currency) {
-				throw new DomainError("CONFLICT", `${sku} is priced in ${currency}, the cart is in ${cart.currency}`);
-			}
-			throw new DomainError(
-				"VALIDATION_ERROR",
-				`A cart holds at most ${MAX_LINES} lines of at most ${MAX_QUANTITY} pieces`,
-				{
-					errors: [
-						{ field: "quantity", code: "limit", message: `at most ${MAX_QUANTITY} of one SKU, ${MAX_LINES} lines` },
-					],
-				},
-			);
+			if (quote && quote.price.currency !== cart.currency) throw foreign(quote, cart.currency);
+			throw tooMuch();
+		},
+		async quoteOfLine(ctx, guard, lineId) {
+			const cart = await this.repository.find(guard.id);
+			const line = cart?.userId === guard.userId ? cart.lines.find(({ id }) => id === lineId) : undefined;
+			if (!line) return undefined;
+			const quote = (await this.quotesOf(ctx, [line.sku])).get(line.sku);
+			if (quote) return quote;
+			throw new DomainError("CONFLICT", `${line.title} is no longer for sale: take it out of the cart`, {
+				errors: [{ field: line.sku, code: "withdrawn", message: "no longer for sale" }],
+			});
+		},
+		async view(ctx, cart) {
+			if (cart.status !== "open" || cart.lines.length === 0) return toCart(cart);
+			const skus = cart.lines.map(({ sku }) => sku);
+			const quotes = await this.quotesOf(ctx, skus).catch(error => {
+				// A cart can be looked at while the catalogue is away; its checkout asks again.
+				this.logger.warn("A cart is shown without the prices of now", error);
+				return undefined;
+			});
+			return toCart(cart, quotes);
 		},
 		/** A process that died between taking a cart and writing its order leaves the cart held: ask, then free it. */
 		async freeAbandoned() {
@@ -242,6 +267,20 @@ const lineOf = ({ sku, productId, title, price }: Quote, quantity: number): Cart
 	unitPrice: price,
 });
 
+const foreign = ({ sku, price }: Quote, currency: string): DomainError =>
+	new DomainError("CONFLICT", `${sku} is priced in ${price.currency}, the cart is in ${currency}`, {
+		errors: [{ field: sku, code: "currency", message: `priced in ${price.currency}` }],
+	});
+
+const tooMuch = (): DomainError =>
+	new DomainError(
+		"VALIDATION_ERROR",
+		`A cart holds at most ${MAX_LINES} lines of at most ${MAX_QUANTITY} pieces, and ${MAX_PIECES} pieces in all`,
+		{
+			errors: [{ field: "quantity", code: "limit", message: `at most ${MAX_QUANTITY} of one SKU, ${MAX_LINES} lines` }],
+		},
+	);
+
 function mergedLines(
 	wanted: readonly { sku: string; quantity: number }[],
 	quotes: ReadonlyMap<string, Quote>,
@@ -251,11 +290,12 @@ function mergedLines(
 	for (const { sku, quantity } of wanted) {
 		const quote = quotes.get(sku);
 		if (!quote) throw notFound(`The SKU ${sku}`);
-		if (quote.price.currency !== currency)
-			throw new DomainError("CONFLICT", `${sku} is priced in ${quote.price.currency}, the cart is in ${currency}`);
+		if (quote.price.currency !== currency) throw foreign(quote, currency);
 		const line = lines.get(sku);
 		if (line) line.quantity = Math.min(line.quantity + quantity, MAX_QUANTITY);
 		else lines.set(sku, lineOf(quote, quantity));
 	}
-	return [...lines.values()];
+	const merged = [...lines.values()];
+	if (merged.reduce((all, { quantity }) => all + quantity, 0) > MAX_PIECES) throw tooMuch();
+	return merged;
 }

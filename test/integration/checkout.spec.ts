@@ -140,7 +140,13 @@ describe("A checkout", () => {
 		for (let i = 0; i < 2; i++) {
 			await expect(place(cart, { key: "price" })).rejects.toMatchObject({
 				type: "PRICE_CHANGED",
-				data: { details: { totals: { total: eur(1_600) } } },
+				data: {
+					errors: [{ field: "P", code: "price_changed" }],
+					details: {
+						totals: { total: eur(1_600) },
+						lines: [{ lineId: cart.lines[0]?.id, sku: "P", old: eur(700), new: eur(800) }],
+					},
+				},
 			});
 		}
 		const now = await node.broker.call("carts.get", { id: cart.id });
@@ -156,7 +162,10 @@ describe("A checkout", () => {
 		});
 		const cart = await cartOf("Q");
 		await node.broker.call("products.remove", { id: made.id }, { meta: STAFF });
-		await expect(place(cart)).rejects.toMatchObject({ type: "NOT_FOUND" });
+		await expect(place(cart)).rejects.toMatchObject({
+			type: "CONFLICT",
+			data: { errors: [{ field: "Q", code: "withdrawn" }] },
+		});
 		expect(await stockOf("Q")).toMatchObject({ available: 3, reserved: 0 });
 	});
 

@@ -139,7 +139,7 @@ const shopping = {
 		createdAt: time,
 		finishedAt: timeOrNull,
 	}),
-	CartLine: dto<CartLine>()(line),
+	CartLine: dto<CartLine>()({ ...line, problem: oneOf("price_changed", "withdrawn") }, ["problem"]),
 	Totals: dto<Totals>()(totals),
 	Cart: dto<Cart>()({
 		id: text,

@@ -2,7 +2,7 @@ import { DomainError } from "../../../lib/errors.ts";
 import { keyReused, type Outcome, refusal } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
 import { isEqual, type Money } from "../../../lib/money.ts";
-import { lineTotal, totalsOf } from "../../../lib/totals.ts";
+import { lineTotal, type Totals, totalsOf } from "../../../lib/totals.ts";
 import type { Cart, CartClaim, LinePrice } from "../../carts/carts.contract.ts";
 import type { Quote } from "../../products/products.contract.ts";
 import { historyEntry, INITIAL_STATUS } from "../domain/order-states.ts";
@@ -76,7 +76,7 @@ function placed(order: OrderDocument, isReplay: boolean): Placed {
 	return { outcome: order.outcome, order, isReplay };
 }
 
-/** The order as it is about to be made, at the prices of now. @throws PRICE_CHANGED, NOT_FOUND, BAD_REQUEST */
+/** The order as it is about to be made, at the prices of now. @throws PRICE_CHANGED, CONFLICT, VALIDATION_ERROR */
 async function price(deps: Deps, claim: CartClaim, input: PlaceOrder): Promise<OrderDocument> {
 	const { cart, orderId } = claim;
 	try {
@@ -92,11 +92,18 @@ async function price(deps: Deps, claim: CartClaim, input: PlaceOrder): Promise<O
 }
 
 class PriceChanged extends DomainError {
+	/** What the cart's lines are to cost from now on; only what is in the cart's currency can be. */
 	readonly prices: LinePrice[];
 
-	constructor(prices: LinePrice[], details: Record<string, unknown>) {
-		super("PRICE_CHANGED", "The total is not what you were shown; look at the cart again", { details });
-		this.prices = prices;
+	constructor(cart: Cart, priced: readonly PricedLine[], totals?: Totals) {
+		const changes = changesOf(cart, priced);
+		super("PRICE_CHANGED", "The total is not what you were shown; look at the cart again", {
+			...(changes.length > 0 ? { errors: changes.map(({ sku, problem }) => fieldError(sku, problem)) } : {}),
+			details: { ...(totals ? { totals } : {}), lines: changes.map(({ problem: _, ...change }) => change) },
+		});
+		this.prices = priced
+			.filter(({ unitPrice }) => unitPrice.currency === cart.currency)
+			.map(({ sku, unitPrice, title }) => ({ sku, unitPrice, title }));
 	}
 }
 
@@ -106,22 +113,11 @@ function draftOf(
 	input: PlaceOrder,
 	quotes: ReadonlyMap<string, Quote>,
 ): OrderDocument {
-	const lines = cart.lines.map(line => {
-		const quote = quotes.get(line.sku);
-		if (!quote)
-			throw new DomainError("NOT_FOUND", `${line.title} is no longer for sale`, {
-				errors: [{ field: line.sku, code: "NOT_FOUND", message: "no longer for sale" }],
-			});
-		const unitPrice = quote.price;
-		return { ...line, title: quote.title, unitPrice, lineTotal: lineTotal({ unitPrice, quantity: line.quantity }) };
-	});
+	const lines = pricedLines(cart, quotes);
+	// One currency per cart: a sum over two would be none.
+	if (lines.some(({ unitPrice }) => unitPrice.currency !== cart.currency)) throw new PriceChanged(cart, lines);
 	const totals = totalsOf(lines, cart.currency);
-	if (!isEqual(totals.total, input.expectedTotal)) {
-		throw new PriceChanged(
-			lines.map(({ sku, unitPrice, title }) => ({ sku, unitPrice, title })),
-			{ totals, lines: changesOf(cart, lines) },
-		);
-	}
+	if (!isEqual(totals.total, input.expectedTotal)) throw new PriceChanged(cart, lines, totals);
 	const now = deps.clock.now();
 	return {
 		_id: orderId,
@@ -152,7 +148,37 @@ function draftOf(
 	};
 }
 
-const changesOf = (cart: Cart, lines: readonly { sku: string; unitPrice: Money }[]) =>
-	cart.lines
-		.map((line, i) => ({ sku: line.sku, old: line.unitPrice, new: lines[i]?.unitPrice ?? line.unitPrice }))
-		.filter(change => !isEqual(change.old, change.new));
+/** @throws CONFLICT that names every line which is no longer for sale */
+function pricedLines(cart: Cart, quotes: ReadonlyMap<string, Quote>) {
+	const gone = cart.lines.filter(({ sku }) => !quotes.has(sku));
+	if (gone.length > 0) {
+		throw new DomainError("CONFLICT", `${gone.map(({ title }) => title).join(", ")}: no longer for sale`, {
+			errors: gone.map(({ sku }) => fieldError(sku, "withdrawn")),
+		});
+	}
+	return cart.lines.flatMap(line => {
+		const quote = quotes.get(line.sku);
+		if (!quote) return [];
+		const { title, price: unitPrice } = quote;
+		return [{ ...line, title, unitPrice, lineTotal: lineTotal({ unitPrice, quantity: line.quantity }) }];
+	});
+}
+type PricedLine = ReturnType<typeof pricedLines>[number];
+
+type Problem = "withdrawn" | "price_changed" | "currency";
+const MESSAGES: Record<Problem, string> = {
+	withdrawn: "no longer for sale",
+	price_changed: "costs something else now",
+	currency: "priced in another currency now",
+};
+const fieldError = (sku: string, problem: Problem) => ({ field: sku, code: problem, message: MESSAGES[problem] });
+
+function changesOf(cart: Cart, priced: readonly PricedLine[]) {
+	const before = new Map(cart.lines.map(({ id, unitPrice }) => [id, unitPrice]));
+	return priced.flatMap(({ id, sku, unitPrice }) => {
+		const old = before.get(id) ?? unitPrice;
+		if (isEqual(old, unitPrice)) return [];
+		const problem: Problem = unitPrice.currency === cart.currency ? "price_changed" : "currency";
+		return [{ lineId: id, sku, old, new: unitPrice, problem }];
+	});
+}

@@ -1,12 +1,14 @@
 import type { Clock } from "../../lib/clock.ts";
 import { DomainError, notFound } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
+import { isLapsed, isSold } from "./domain/book.ts";
 import { entryId, ledgerId } from "./domain/ledger.ts";
 import { DEFAULT_LOCATION, insufficient, type LineState, lineState, mergeLines, stockId } from "./domain/stock.ts";
-import type { StockLine } from "./inventory.contract.ts";
+import { giveBack, readBooks } from "./give-back.ts";
+import type { LineGivenBack, StockLine } from "./inventory.contract.ts";
 import type { LedgerRepository } from "./ledger.repository.ts";
 import type { Look, StockRepository } from "./stock.repository.ts";
-import type { Cause } from "./stock.updates.ts";
+import { type Cause, retaking } from "./stock.updates.ts";
 
 const MAX_TRIES = 5;
 
@@ -18,8 +20,6 @@ interface Deps {
 	/** Told after every change of these SKUs. */
 	onChanged(skus: readonly string[]): void;
 }
-
-type Changes = "commit" | "release";
 
 /** What may happen to stock. Each change is one conditional update per SKU; the second look is only for refusals. */
 export class Holds {
@@ -60,53 +60,41 @@ export class Holds {
 		throw new DomainError("SERVICE_UNAVAILABLE", "Stock is changing too fast, try again", { retryAfterSeconds: 1 });
 	}
 
-	/** What was held is sold. */
-	async commit(reference: string, lines: readonly StockLine[]): Promise<void> {
-		const left = await this.#change("commit", reference, mergeLines(lines));
-		if (left.length === 0) return;
-		throw new DomainError("CONFLICT", `Nothing is held for ${reference} any more of ${names(left)}`);
-	}
-
-	/** What is held goes back, and what was not held yet never will be. What is sold stays sold. */
-	async release(reference: string, wanted: readonly StockLine[]): Promise<void> {
-		const { stock, clock } = this.#deps;
-		let left = mergeLines(wanted);
-		for (let tries = 0; tries < MAX_TRIES; tries++) {
-			left = await this.#change("release", reference, left);
-			if (left.length === 0) return;
-			const skus = left.map(({ sku }) => sku);
-			await stock.fence(skus, reference, clock.now());
-			// A hold that came in between was not fenced: then it is there now, and the next turn gives it back.
-			const looks = await stock.look(skus, reference);
-			left = left.filter(({ sku }) => looks.some(look => look.sku === sku && look.hold));
-			if (left.length === 0) return;
-		}
-		throw new DomainError("CONFLICT", `${reference} holds another quantity of ${names(left)}`);
-	}
-
-	/** What was sold for a reference comes back to where it was sold from, once. */
-	async restock(reference: string, wanted: readonly StockLine[]): Promise<void> {
+	/**
+	 * What was held is sold; where the hold ran out, it is sold from what is available, if nobody took it meanwhile.
+	 * CONFLICT names the lines for which neither was possible; the others are sold.
+	 */
+	async commit(reference: string, wanted: readonly StockLine[]): Promise<void> {
 		const { stock, ledger, clock, onChanged } = this.#deps;
 		const lines = mergeLines(wanted);
-		const looks = await stock.look(
-			lines.map(({ sku }) => sku),
-			reference,
-		);
-		const entry = (kind: "commit" | "return", look: Look) => ledgerId(entryId(reference, kind), look._id);
-		const written = await ledger.find(looks.flatMap(look => [entry("commit", look), entry("return", look)]));
-		const plan = lines.flatMap(({ sku, quantity }) => {
-			const here = looks.filter(look => look.sku === sku);
-			if (here.some(look => look.ends.includes("returned") || written.has(entry("return", look)))) return [];
-			const seller = here.find(look => look.ends.includes("committed") || written.has(entry("commit", look)));
-			const sold = seller && (written.get(entry("commit", seller))?.quantity ?? quantity);
-			if (!seller || sold === undefined || quantity > sold) {
-				throw new DomainError("CONFLICT", `${quantity} of ${sku} were not sold for ${reference}`);
-			}
-			return [{ id: seller._id, quantity }];
-		});
+		const skus = lines.map(({ sku }) => sku);
 		const cause = { reference, reason: null, actor: null };
-		await Promise.all(plan.map(({ id, quantity }) => stock.restock(id, quantity, cause, clock.now())));
-		onChanged(lines.map(({ sku }) => sku));
+		const changed = await stock.commit(lines, cause, clock.now());
+		if (changed > 0) onChanged(skus);
+		if (changed === lines.length) return;
+		const again = { ...cause, reason: "sold after its hold had ended" };
+		let left = lines;
+		for (let tries = 0; tries < MAX_TRIES; tries++) {
+			const at = clock.now();
+			const books = await readBooks({ stock, ledger }, reference, skus);
+			left = lines.filter(line => !isSold(line, books));
+			const retakes = left.flatMap(({ sku, quantity }) =>
+				books
+					.filter(book => book.look.sku === sku && isLapsed(book))
+					.map(({ look }) => retaking(look, quantity, again, at)),
+			);
+			if (retakes.length === 0 || (await stock.apply(retakes)) === 0) break;
+			onChanged(skus);
+		}
+		if (left.length === 0) return;
+		throw new DomainError("CONFLICT", `Nothing is held for ${reference} any more of ${names(left)}`, {
+			errors: left.map(({ sku }) => ({ field: sku, code: "HOLD_ENDED", message: "Its hold has ended" })),
+		});
+	}
+
+	/** What is held goes back, what was sold comes back, and what comes late finds its end: see `giveBack`. */
+	giveBack(reference: string, lines: readonly StockLine[]): Promise<LineGivenBack[]> {
+		return giveBack(this.#deps, reference, lines);
 	}
 
 	/** Goods came in, each receipt once per reference. */
@@ -146,21 +134,6 @@ export class Holds {
 			}
 		}
 		onChanged([sku]);
-	}
-
-	/** @returns the lines that are neither changed now nor were before */
-	async #change(kind: Changes, reference: string, lines: readonly StockLine[]): Promise<StockLine[]> {
-		const { stock, ledger, clock, onChanged } = this.#deps;
-		const skus = lines.map(({ sku }) => sku);
-		const changed = await stock[kind](lines, { reference, reason: null, actor: null }, clock.now());
-		if (changed > 0) onChanged(skus);
-		if (changed === lines.length) return [];
-		const looks = await stock.look(skus, reference);
-		const entry = (look: Look) => ledgerId(entryId(reference, kind), look._id);
-		const written = await ledger.find(looks.map(entry));
-		const step = kind === "commit" ? "committed" : "released";
-		const isDone = (look: Look) => look.ends.includes(step) || written.has(entry(look));
-		return lines.filter(({ sku }) => !looks.some(look => look.sku === sku && !look.hold && isDone(look)));
 	}
 }
 

@@ -43,6 +43,13 @@ export interface StockLine {
 	quantity: number;
 }
 
+/** What of a reference and a SKU lies on the shelf again, by this call or before: pieces of holds, and pieces sold. */
+export interface LineGivenBack {
+	sku: string;
+	released: number;
+	returned: number;
+}
+
 export interface InventoryActions {
 	"inventory.get": Action<{ sku: string }, StockView>;
 	"inventory.ledger": Action<{ sku: string } & Pick<ListParams, "limit" | "cursor">, Page<LedgerEntry>>;
@@ -54,12 +61,18 @@ export interface InventoryActions {
 	 * reference (released, expired) is refused with CONFLICT. STOCK_INSUFFICIENT with one error per SKU.
 	 */
 	"inventory.reserve": Action<{ reference: string; lines: StockLine[] }, { expiresAt: string }>;
-	/** Internal, idempotent: what was held for `reference` is sold. CONFLICT when the hold is gone. */
+	/**
+	 * Internal, idempotent: what was held for `reference` is sold; where the hold has ended and the goods are still there,
+	 * they are taken again. CONFLICT (`HOLD_ENDED` per SKU) when a line cannot be sold; the other lines are.
+	 */
 	"inventory.commit": Action<{ reference: string; lines: StockLine[] }, void>;
-	/** Internal, idempotent: gives back what is held for `reference`, and refuses a later reserve of it. */
-	"inventory.release": Action<{ reference: string; lines: StockLine[] }, void>;
-	/** Internal, idempotent: sold goods come back (an order was cancelled); `reference` is the order's id. */
-	"inventory.restock": Action<{ reference: string; lines: StockLine[] }, void>;
+	/**
+	 * Internal, idempotent: each line of `reference` is put right whatever state it is in. What is held is released, what
+	 * was sold comes back to where it was sold from (once, and the quantity that was sold, whatever `lines` say), and a
+	 * reserve or commit that comes later is refused. SERVICE_UNAVAILABLE when lines are left to be tried again; no line
+	 * waits for another.
+	 */
+	"inventory.giveBack": Action<{ reference: string; lines: StockLine[] }, { lines: LineGivenBack[] }>;
 	/**
 	 * Internal, idempotent per item reference: the stock of an import. `received` counts repeats too; `levels` are those
 	 * of the SKUs after it, so that what sells them need not wait for the event.

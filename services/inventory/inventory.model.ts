@@ -69,6 +69,8 @@ const ledgerSchema = new Schema<LedgerDocument>(
 	{ versionKey: false },
 );
 ledgerSchema.index({ sku: 1, at: -1, _id: -1 });
+// What became of a reference, when its stock documents have forgotten it.
+ledgerSchema.index({ reference: 1, sku: 1 });
 
 export const ledgerModel = defineModel("ledger", ledgerSchema);
 

@@ -5,6 +5,8 @@ import type { LedgerEntry } from "./inventory.contract.ts";
 import type { LedgerDocument, StockDocument } from "./inventory.model.ts";
 
 const MAX_TIME_MS = 5_000;
+/** Far more than a few changes of each of its lines. */
+const MAX_OF_REFERENCE = 10_000;
 
 /** Where a page of the ledger goes on: after this entry, towards the past. */
 export interface LedgerPosition {
@@ -46,6 +48,15 @@ export class LedgerRepository {
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<LedgerDocument[]>();
 		return found.map(({ _id, at, ...entry }) => ({ id: _id, ...entry, at: at.toISOString() }));
+	}
+
+	/** What is written of a reference and these SKUs. */
+	ofReference(reference: string, skus: readonly string[]): Promise<LedgerDocument[]> {
+		return this.#ledger
+			.find({ reference, sku: { $in: skus } })
+			.limit(MAX_OF_REFERENCE)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<LedgerDocument[]>();
 	}
 
 	/** Those of these entries that are written. */

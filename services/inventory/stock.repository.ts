@@ -1,9 +1,12 @@
 import type { AnyBulkWriteOperation, Model } from "mongoose";
 import { isDuplicateKey } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import { UNDONE } from "./domain/book.ts";
+import type { JournalEntry } from "./domain/ledger.ts";
 import { type Hold, type LineAtLocation, stockId, TOMBSTONE_TTL_MS, type Tombstone } from "./domain/stock.ts";
 import type { StockLine } from "./inventory.contract.ts";
 import type { StockDocument } from "./inventory.model.ts";
-import { type Cause, ending, entry, holds, tombstones } from "./stock.updates.ts";
+import { type Cause, ending, entry, held, type StockUpdate } from "./stock.updates.ts";
 
 const MAX_TIME_MS = 5_000;
 /** Ledger entries a stock document may owe; beyond it its commands wait for the ledger. */
@@ -15,6 +18,10 @@ type Update = AnyBulkWriteOperation<StockDocument>;
 export interface Look extends LineAtLocation {
 	_id: string;
 	sku: string;
+	/** When the document was read: it grows with each change. */
+	version: number;
+	/** Entries of the reference that are on their way to the ledger. */
+	journal: JournalEntry[];
 	isJournalFull: boolean;
 }
 
@@ -53,7 +60,7 @@ export class StockRepository {
 
 	/** Takes back what one call of `reserve` took, as if it had never been: no tombstone stays. */
 	async undo(lines: readonly StockLine[], { ref, call }: Pick<Hold, "ref" | "call">, now: Date): Promise<void> {
-		const cause = { reference: ref, reason: "not all lines could be held", actor: null };
+		const cause = { reference: ref, reason: UNDONE, actor: null };
 		await this.#write(
 			lines.map(({ sku, quantity }) => ({
 				filter: { sku, reservations: { $elemMatch: { ref, call, quantity } } },
@@ -71,50 +78,19 @@ export class StockRepository {
 	commit(lines: readonly StockLine[], cause: Cause, now: Date): Promise<number> {
 		return this.#write(
 			lines.map(({ sku, quantity }) => ({
-				filter: holds(sku, cause.reference, quantity),
+				filter: { sku, ...held(cause.reference, quantity) },
 				update: {
 					$inc: { reserved: -quantity, sold: quantity, version: 1 },
 					$pull: { reservations: { ref: cause.reference } },
-					...ending("committed", entry("commit", quantity, cause, now)),
+					...ending("committed", now, entry("commit", quantity, cause, now, newId("led"))),
 				},
 			})),
 		);
 	}
 
-	/** Held → available. @returns how many lines this call changed */
-	release(lines: readonly StockLine[], cause: Cause, now: Date): Promise<number> {
-		return this.#write(
-			lines.map(({ sku, quantity }) => ({
-				filter: holds(sku, cause.reference, quantity),
-				update: {
-					$inc: { available: quantity, reserved: -quantity, version: 1 },
-					$pull: { reservations: { ref: cause.reference } },
-					...ending("released", entry("release", quantity, cause, now)),
-				},
-			})),
-		);
-	}
-
-	/** So that a `reserve` that is still on its way finds the reference finished. */
-	async fence(skus: readonly string[], reference: string, now: Date): Promise<void> {
-		await this.#stock
-			.updateMany(
-				{ sku: { $in: skus }, "reservations.ref": { $ne: reference }, "ended.ref": { $ne: reference } },
-				{ $push: { ended: tombstones({ ref: reference, step: "released", at: now }) } },
-			)
-			.maxTimeMS(MAX_TIME_MS);
-	}
-
-	/** Sold → back on the shelf of the location that sold it. @returns whether this call did it */
-	async restock(id: string, quantity: number, cause: Cause, now: Date): Promise<boolean> {
-		const { modifiedCount } = await this.#stock.updateOne(
-			{ _id: id, ended: { $not: { $elemMatch: { ref: cause.reference, step: "returned" } } } },
-			{
-				$inc: { available: quantity, returned: quantity, version: 1 },
-				...ending("returned", entry("return", quantity, cause, now)),
-			},
-		);
-		return modifiedCount === 1;
+	/** Changes that were made from a look, each under the conditions it carries. @returns how many happened */
+	apply(updates: readonly StockUpdate[]): Promise<number> {
+		return updates.length === 0 ? Promise.resolve(0) : this.#write(updates);
 	}
 
 	/** Those that were there already, or that met another upsert, change nothing: see `remembering`. */
@@ -125,7 +101,7 @@ export class StockRepository {
 				update: {
 					$setOnInsert: { sku, location, reserved: 0, sold: 0, returned: 0, adjusted: 0, reservations: [] },
 					$inc: { available: quantity, received: quantity, version: 1 },
-					...ending("received", entry("receive", quantity, cause, now)),
+					...ending("received", now, entry("receive", quantity, cause, now)),
 				},
 				upsert: true,
 			})),
@@ -138,21 +114,21 @@ export class StockRepository {
 			{ _id: id, available: { $gte: -delta }, "ended.ref": { $ne: cause.reference } },
 			{
 				$inc: { available: delta, adjusted: delta, version: 1 },
-				...ending("adjusted", entry("adjust", delta, cause, now)),
+				...ending("adjusted", now, entry("adjust", delta, cause, now)),
 			},
 		);
 		return modifiedCount === 1;
 	}
 
 	/** Ends one hold whose time is up. @returns whether this call did it */
-	async expire(stock: StockHead, { ref, quantity, expiresAt }: Hold, now: Date): Promise<boolean> {
+	async expire(stock: StockHead, { ref, quantity, expiresAt, call }: Hold, now: Date): Promise<boolean> {
 		const cause = { reference: ref, reason: "expired", actor: null };
 		const { modifiedCount } = await this.#stock.updateOne(
 			{ _id: stock._id, reservations: { $elemMatch: { ref, quantity, expiresAt } } },
 			{
 				$inc: { available: quantity, reserved: -quantity, version: 1 },
 				$pull: { reservations: { ref } },
-				...ending("expired", entry("release", quantity, cause, now)),
+				...ending("expired", now, entry("release", quantity, cause, now, call)),
 			},
 		);
 		return modifiedCount === 1;
@@ -177,18 +153,20 @@ export class StockRepository {
 
 	/** What every location of these SKUs says of a reference. */
 	async look(skus: readonly string[], reference: string): Promise<Look[]> {
-		const ofReference = (array: string) => ({
-			$filter: { input: { $ifNull: [array, []] }, cond: { $eq: ["$$this.ref", reference] } },
+		const ofReference = (array: string, field = "ref") => ({
+			$filter: { input: { $ifNull: [array, []] }, cond: { $eq: [`$$this.${field}`, reference] } },
 		});
 		const found = await this.#stock
-			.aggregate<Pick<Look, "_id" | "sku" | "available" | "isJournalFull"> & { holds: Hold[]; ended: Tombstone[] }>([
+			.aggregate<Omit<Look, "hold" | "ends"> & { holds: Hold[]; ended: Tombstone[] }>([
 				{ $match: { sku: { $in: skus } } },
 				{
 					$project: {
 						sku: 1,
 						available: 1,
+						version: 1,
 						holds: ofReference("$reservations"),
 						ended: ofReference("$ended"),
+						journal: ofReference("$journal", "reference"),
 						isJournalFull: { $gte: [{ $size: { $ifNull: ["$journal", []] } }, MAX_JOURNAL] },
 					},
 				},
@@ -272,7 +250,7 @@ export class StockRepository {
 	 * met): that update did nothing, and the caller looks why.
 	 * @returns how many documents changed, −1 when that is unknown
 	 */
-	async #write(updates: readonly { filter: object; update: object; upsert?: boolean }[]): Promise<number> {
+	async #write(updates: readonly (StockUpdate & { upsert?: boolean })[]): Promise<number> {
 		try {
 			const { modifiedCount, upsertedCount } = await this.#stock.collection.bulkWrite(
 				updates.map(updateOne => ({ updateOne })) as never[],

@@ -46,8 +46,9 @@ export function createDeps(
 				await caller.call("inventory.reserve", { reference, lines }, QUICK);
 			},
 			commit: (reference, lines) => caller.call("inventory.commit", { reference, lines }, QUICK),
-			release: (reference, lines) => caller.call("inventory.release", { reference, lines }, QUICK),
-			restock: (reference, lines) => caller.call("inventory.restock", { reference, lines }, QUICK),
+			giveBack: async (reference, lines) => {
+				await caller.call("inventory.giveBack", { reference, lines }, QUICK);
+			},
 		},
 		payments: {
 			authorize: input => caller.call("payments.authorize", input, PAYING),

@@ -38,8 +38,6 @@ export interface Failure {
 	data?: object;
 	/** A repeat with the same key would end the same: the outcome is kept. */
 	isFinal: boolean;
-	/** It failed after the point of no return: the goods may be sold already. */
-	isLate?: boolean;
 }
 
 export interface OrderDocument {

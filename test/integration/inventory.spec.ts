@@ -54,7 +54,7 @@ describe("Holding stock", () => {
 			winners.slice(0, 12).map(reference => call("inventory.commit", { reference, lines: [{ sku, quantity: 1 }] })),
 		);
 		await Promise.all(
-			winners.slice(12).map(reference => call("inventory.release", { reference, lines: [{ sku, quantity: 1 }] })),
+			winners.slice(12).map(reference => call("inventory.giveBack", { reference, lines: [{ sku, quantity: 1 }] })),
 		);
 		const { totals } = await get(sku);
 		expect(totals).toEqual({
@@ -115,52 +115,81 @@ describe("Holding stock", () => {
 		await Promise.all(Array.from({ length: 8 }, () => call("inventory.commit", once)));
 		expect((await get(sku)).totals).toMatchObject({ available: 3, reserved: 0, sold: 2 });
 		expect(await typeOf(call("inventory.reserve", once))).toBe("done");
-		expect(await typeOf(call("inventory.release", once))).toBe("done");
 		expect((await get(sku)).totals).toMatchObject({ available: 3, reserved: 0, sold: 2 });
-		await Promise.all(Array.from({ length: 8 }, () => call("inventory.restock", once)));
+		await Promise.all(Array.from({ length: 8 }, () => call("inventory.giveBack", once)));
 		expect((await get(sku)).totals).toMatchObject({ available: 5, sold: 2, returned: 2 });
-		expect(await typeOf(call("inventory.restock", once))).toBe("done");
-		expect(await typeOf(call("inventory.commit", once))).toBe("done");
+		expect(await call("inventory.giveBack", once)).toEqual({ lines: [{ sku, released: 0, returned: 2 }] });
+		expect(await typeOf(call("inventory.commit", once))).toBe("CONFLICT");
 		expect(await typeOf(call("inventory.reserve", once))).toBe("CONFLICT");
 		const { onHand: _, ...counters } = (await get(sku)).totals;
 		expect(isBalanced(counters)).toBe(true);
 		expect(replay(await ledgerOf(sku, 4))).toEqual(counters);
 	});
 
-	it("refuses a hold that comes after its release, even if it never held anything", async () => {
+	it("refuses a hold that comes after its goods were given back, even if it never held anything", async () => {
 		const sku = await stocked(5);
 		const late = { reference: order(), lines: [{ sku, quantity: 2 }] };
-		await call("inventory.release", late);
+		await call("inventory.giveBack", late);
 		expect(await typeOf(call("inventory.reserve", late))).toBe("CONFLICT");
 		expect(await typeOf(call("inventory.commit", late))).toBe("CONFLICT");
 		expect((await get(sku)).totals).toMatchObject({ available: 5, reserved: 0 });
 	});
 
-	it("ends either sold or given back when a commit and a release race, never both", async () => {
+	it("has everything back when a commit and what undoes it race", async () => {
 		for (let round = 0; round < 10; round++) {
 			const sku = await stocked(3);
 			const held = { reference: order(), lines: [{ sku, quantity: 3 }] };
 			await call("inventory.reserve", held);
 			const [commit] = await Promise.all([
 				typeOf(call("inventory.commit", held)),
-				typeOf(call("inventory.release", held)),
+				typeOf(call("inventory.giveBack", held)),
 			]);
-			const { totals } = await get(sku);
-			expect(totals).toMatchObject(commit === "done" ? { available: 0, sold: 3 } : { available: 3, sold: 0 });
+			const sold = commit === "done" ? 3 : 0;
+			expect((await get(sku)).totals).toMatchObject({ available: 3, reserved: 0, sold, returned: sold });
 		}
 	});
 
-	it("gives a hold back by itself when its time is up, and then refuses its commit", async () => {
-		const sku = await stocked(4);
-		const held = { reference: order(), lines: [{ sku, quantity: 3 }] };
+	it("gives a hold back by itself when its time is up, and sells it all the same while the goods are there", async () => {
+		const [sku, gone] = [await stocked(4), await stocked(4)];
+		const lines = [sku, gone].map(of => ({ sku: of, quantity: 3 }));
+		const held = { reference: order(), lines };
 		const { expiresAt } = await call("inventory.reserve", held);
 		expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
-		await until("the end of the hold", async () => (await get(sku)).totals.available === 4);
-		expect(await typeOf(call("inventory.commit", held))).toBe("CONFLICT");
-		expect(await typeOf(call("inventory.release", held))).toBe("done");
+		for (const of of [sku, gone])
+			await until("the end of the hold", async () => (await get(of)).totals.available === 4);
 		expect(await typeOf(call("inventory.reserve", held))).toBe("CONFLICT");
-		expect((await get(sku)).totals).toMatchObject({ available: 4, reserved: 0, sold: 0 });
-		await ledgerOf(sku, 3);
+		await call("inventory.adjust", { sku: gone, delta: -2, reason: "sold elsewhere" }, MANAGER);
+		await expect(call("inventory.commit", held)).rejects.toMatchObject({
+			type: "CONFLICT",
+			data: { errors: [{ field: gone, code: "HOLD_ENDED" }] },
+		});
+		expect((await get(sku)).totals).toMatchObject({ available: 1, reserved: 0, sold: 3 });
+		expect((await get(gone)).totals).toMatchObject({ available: 2, reserved: 0, sold: 0 });
+		expect(await call("inventory.giveBack", held)).toEqual({
+			lines: [
+				{ sku, released: 3, returned: 3 },
+				{ sku: gone, released: 3, returned: 0 },
+			],
+		});
+		expect((await get(sku)).totals).toMatchObject({ available: 4, sold: 3, returned: 3 });
+		expect((await get(gone)).totals).toMatchObject({ available: 2, reserved: 0, sold: 0, returned: 0 });
+		expect(await typeOf(call("inventory.commit", held))).toBe("CONFLICT");
+		const { onHand: _, ...counters } = (await get(sku)).totals;
+		expect(replay(await ledgerOf(sku, 6))).toEqual(counters);
+	});
+
+	it("sells and gives back what was held, whatever quantity is asked for", async () => {
+		const sku = await stocked(5);
+		const reference = order();
+		const asked = (quantity: number) => ({ reference, lines: [{ sku, quantity }] });
+		await call("inventory.reserve", asked(3));
+		expect(await typeOf(call("inventory.commit", asked(2)))).toBe("CONFLICT");
+		expect((await get(sku)).totals).toMatchObject({ available: 2, reserved: 3, sold: 0 });
+		await call("inventory.commit", asked(3));
+		expect((await get(sku)).totals).toMatchObject({ available: 2, reserved: 0, sold: 3 });
+		expect(await typeOf(call("inventory.commit", asked(1)))).toBe("CONFLICT");
+		expect(await call("inventory.giveBack", asked(1))).toEqual({ lines: [{ sku, released: 0, returned: 3 }] });
+		expect((await get(sku)).totals).toMatchObject({ available: 5, reserved: 0, sold: 3, returned: 3 });
 	});
 
 	it("takes a line from a location that has enough of it, once, however many calls race", async () => {
@@ -172,7 +201,7 @@ describe("Holding stock", () => {
 		expect(totals).toMatchObject({ available: 4, reserved: 3 });
 		expect(locations.find(({ location }) => location === "north")).toMatchObject({ available: 3, reserved: 3 });
 		await call("inventory.commit", held);
-		await call("inventory.restock", held);
+		await call("inventory.giveBack", held);
 		expect((await get(sku)).totals).toMatchObject({ available: 7, sold: 3, returned: 3 });
 	});
 });

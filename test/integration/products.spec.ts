@@ -132,7 +132,7 @@ describe("A product", () => {
 		await call("inventory.reserve", { reference: "ord_all", lines: [{ sku: early, quantity: 33 }] });
 		await level("out_of_stock");
 		expect(await all({ q: early, inStock: true })).toEqual([]);
-		await call("inventory.release", { reference: "ord_all", lines: [{ sku: early, quantity: 33 }] });
+		await call("inventory.giveBack", { reference: "ord_all", lines: [{ sku: early, quantity: 33 }] });
 		await level("in_stock");
 		expect(await all({ q: early, inStock: true })).toHaveLength(1);
 	});

@@ -13,7 +13,7 @@ const line = {
 const lines = { type: "array", min: 1, max: MAX_LINES, items: { type: "object", props: line } };
 
 /** What other services do with stock. Every command may safely come twice. */
-export const holdActions: InventoryActionGroup<"reserve" | "commit" | "release" | "restock" | "receiveMany"> = {
+export const holdActions: InventoryActionGroup<"reserve" | "commit" | "giveBack" | "receiveMany"> = {
 	reserve: {
 		visibility: "public",
 		isIdempotent: true,
@@ -31,20 +31,12 @@ export const holdActions: InventoryActionGroup<"reserve" | "commit" | "release" 
 			return this.holds.commit(ctx.params.reference, ctx.params.lines);
 		},
 	},
-	release: {
+	giveBack: {
 		visibility: "public",
 		isIdempotent: true,
 		params: { reference, lines },
-		handler(ctx) {
-			return this.holds.release(ctx.params.reference, ctx.params.lines);
-		},
-	},
-	restock: {
-		visibility: "public",
-		isIdempotent: true,
-		params: { reference, lines },
-		handler(ctx) {
-			return this.holds.restock(ctx.params.reference, ctx.params.lines);
+		async handler(ctx) {
+			return { lines: await this.holds.giveBack(ctx.params.reference, ctx.params.lines) };
 		},
 	},
 	receiveMany: {

@@ -12,9 +12,12 @@ export interface JournalEntry {
 	at: Date;
 }
 
-/** The same change of a stock document always gets the same id, so that writing it twice leaves one entry. */
-export const entryId = (reference: string, kind: LedgerKind, hold?: string): string =>
-	hold === undefined ? `${reference}:${kind}` : `${reference}:${kind}:${hold}`;
+/**
+ * The id of a change, kept in the update that makes it, so that writing it to the ledger twice leaves one entry.
+ * @param change tells the same kinds of change of one reference apart
+ */
+export const entryId = (reference: string, kind: LedgerKind, change?: string): string =>
+	change === undefined ? `${reference}:${kind}` : `${reference}:${kind}:${change}`;
 
 /** The id of that change in the ledger, where entries of all stock documents meet. */
 export const ledgerId = (entry: string, stockId: string): string => `${entry}:${stockId}`;

@@ -61,7 +61,7 @@ function cancelSaga(deps: CancelDeps, cancel?: Cancel): Saga<"orders.cancel", Or
 			return marked;
 		},
 		async restock(order) {
-			await stock.restock(
+			await stock.giveBack(
 				order._id,
 				order.lines.map(({ sku, quantity }) => ({ sku, quantity })),
 			);

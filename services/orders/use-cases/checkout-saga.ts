@@ -112,11 +112,7 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", OrderDocument> {
 	const { orders, stock, payments, carts, clock } = deps;
 	return {
-		mark: order =>
-			orders.write(order, ({ position }) => {
-				const isLate = position === "confirmed";
-				return { position: "declining", failure: { ...failure, isLate }, lease: "keep" };
-			}),
+		mark: order => orders.write(order, () => ({ position: "declining", failure, lease: "keep" })),
 		/** Undoes `authorize` and `capture`. */
 		async void(order) {
 			const payment = await payments.void(order._id);
@@ -129,8 +125,7 @@ function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", Order
 		},
 		/** Undoes `reserve` and `sell`. */
 		async giveBack(order) {
-			await stock.release(order._id, goods(order));
-			if (order.failure?.isLate) await ifSold(stock.restock(order._id, goods(order)));
+			await stock.giveBack(order._id, goods(order));
 			return order;
 		},
 		fail: order =>
@@ -155,12 +150,6 @@ function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", Order
 		},
 	};
 }
-
-/** CONFLICT: the goods had not been sold yet, so there is nothing to bring back. */
-const ifSold = (restocking: Promise<void>): Promise<void> =>
-	restocking.catch(error => {
-		if (errorType(error) !== "CONFLICT") throw error;
-	});
 
 const FREE = { status: "captured", chargeId: null, captured: { amount: 0, currency: "" } } as const;
 

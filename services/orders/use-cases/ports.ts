@@ -28,8 +28,8 @@ export interface Prices {
 export interface Stock {
 	reserve(orderId: string, lines: Goods[]): Promise<void>;
 	commit(orderId: string, lines: Goods[]): Promise<void>;
-	release(orderId: string, lines: Goods[]): Promise<void>;
-	restock(orderId: string, lines: Goods[]): Promise<void>;
+	/** Puts each line right, whether it is held, sold, neither or both are on their way. */
+	giveBack(orderId: string, lines: Goods[]): Promise<void>;
 }
 
 /** All idempotent by the order's id, refunds by their own. */

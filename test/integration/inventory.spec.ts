@@ -151,12 +151,16 @@ describe("Holding stock", () => {
 
 	it("gives a hold back by itself when its time is up, and sells it all the same while the goods are there", async () => {
 		const [sku, gone] = [await stocked(4), await stocked(4)];
-		const lines = [sku, gone].map(of => ({ sku: of, quantity: 3 }));
+		const lines = [
+			{ sku, quantity: 3 },
+			{ sku: gone, quantity: 3 },
+		];
 		const held = { reference: order(), lines };
 		const { expiresAt } = await call("inventory.reserve", held);
 		expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
-		for (const of of [sku, gone])
-			await until("the end of the hold", async () => (await get(of)).totals.available === 4);
+		for (const ended of [sku, gone]) {
+			await until("the end of the hold", async () => (await get(ended)).totals.available === 4);
+		}
 		expect(await typeOf(call("inventory.reserve", held))).toBe("CONFLICT");
 		await call("inventory.adjust", { sku: gone, delta: -2, reason: "sold elsewhere" }, MANAGER);
 		await expect(call("inventory.commit", held)).rejects.toMatchObject({

@@ -2,6 +2,7 @@ import type { BrokerOptions } from "moleculer";
 import type { Config, LogLevel } from "./lib/config.ts";
 import { errorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
+import { natsOptions } from "./lib/nats-url.ts";
 import { cache } from "./middlewares/cache.ts";
 import { clusterCache } from "./middlewares/cluster-cache.ts";
 import { domainErrors } from "./middlewares/domain-errors.ts";
@@ -92,7 +93,7 @@ function natsTransporter(url: string): NonNullable<BrokerOptions["transporter"]>
 	return {
 		type: "NATS",
 		options: {
-			servers: [url],
+			...natsOptions(url),
 			// For ever: a node that gives up on NATS is a node someone must restart by hand.
 			maxReconnectAttempts: -1,
 			reconnectTimeWait: 500,

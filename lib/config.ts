@@ -5,6 +5,8 @@ import { DEFAULT_CURRENCY } from "./currencies.ts";
 import { type Mailbox, parseEmail, parseMailbox } from "./email.ts";
 import { type Failpoint, parseFailpoints } from "./failpoints.ts";
 import { isCurrency } from "./money.ts";
+import { mistakesInProduction } from "./production.ts";
+import { withSecretFiles } from "./secret-files.ts";
 
 /**
  * Every setting of a node, read once from the environment. Nothing else reads `process.env`. `loadConfig` lists all
@@ -40,6 +42,10 @@ export interface Config {
 	/** Encrypts keys and secrets at rest. Undefined outside production: generated into `dataDir`. */
 	secret: string | undefined;
 	allowEmbedded: boolean;
+	/** Lets production talk to engines without credentials or TLS, in a network of its own. */
+	allowPlaintextEngines: boolean;
+	/** Whether there is the test payment provider, whose tokens buy for nothing. */
+	testPayments: boolean;
 	testPaymentWebhookSecret: string | undefined;
 	/** What prices are in where nobody says it: filters and sorts of lists, new carts. */
 	shopCurrency: string;
@@ -68,16 +74,17 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Settings of engines that this version does not have: better refused than silently ignored. */
 const NOT_YET = ["ELASTICSEARCH_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-const TEST_ONLY = ["FAILPOINTS", "CLOCK_SHIFT_MS", "RESERVATION_TTL_MS"];
+const ENVIRONMENTS = ["production", "development", "test"];
 const MIN_SECRET_BYTES = 32;
 
 /** Collects mistakes while it reads, so that all of them are told at once. */
 class Reader {
-	readonly mistakes: string[] = [];
+	readonly mistakes: string[];
 	readonly #env: Env;
 
-	constructor(env: Env) {
+	constructor(env: Env, mistakes: string[]) {
 		this.#env = env;
+		this.mistakes = mistakes;
 	}
 
 	/** Unset and empty mean the same. */
@@ -121,9 +128,11 @@ class Reader {
 	}
 }
 
-export function loadConfig(env: Env): Config {
-	const read = new Reader(env);
-	const isProduction = read.text("NODE_ENV") === "production";
+export function loadConfig(environment: Env): Config {
+	const mistakes: string[] = [];
+	const env = withSecretFiles(environment, mistakes);
+	const read = new Reader(env, mistakes);
+	const isProduction = readEnvironment(read, "NODE_ENV") === "production";
 	const port = read.integer("PORT", 3000, 0, 65_535);
 	const config: Config = {
 		isProduction,
@@ -148,6 +157,8 @@ export function loadConfig(env: Env): Config {
 		mailboxPort: read.integer("MAILBOX_PORT", 8025, 0, 65_535),
 		secret: readSecret(read, "STOA_SECRET"),
 		allowEmbedded: read.flag("ALLOW_EMBEDDED", false),
+		allowPlaintextEngines: read.flag("ALLOW_PLAINTEXT_ENGINES", false),
+		testPayments: read.flag("TEST_PAYMENTS", !isProduction),
 		testPaymentWebhookSecret: read.text("TEST_PAYMENT_WEBHOOK_SECRET"),
 		shopCurrency: readCurrency(read, "SHOP_CURRENCY", DEFAULT_CURRENCY),
 		demoData: read.flag("DEMO_DATA", !isProduction),
@@ -162,7 +173,7 @@ export function loadConfig(env: Env): Config {
 		if (name.startsWith("S3_") && read.text(name))
 			read.mistakes.push(`${name} is set, but this version has no such engine: unset it`);
 	}
-	if (isProduction) checkProduction(read, config);
+	if (isProduction) read.mistakes.push(...mistakesInProduction(config, name => read.text(name)));
 	if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
 	return Object.freeze(config);
 }
@@ -181,25 +192,6 @@ export function describeConfig(config: Config): Record<string, unknown> {
 		secret: config.secret && "***",
 		testPaymentWebhookSecret: config.testPaymentWebhookSecret && "***",
 	};
-}
-
-function checkProduction(read: Reader, config: Config): void {
-	if (!config.secret)
-		read.mistakes.push(
-			"STOA_SECRET is needed in production: at least 32 random bytes, for example `openssl rand -base64 48`",
-		);
-	if (config.rateLimit === 0) read.mistakes.push("RATE_LIMIT=0 (no limit) is refused in production");
-	if (config.authRateLimit === 0) read.mistakes.push("AUTH_RATE_LIMIT=0 (no limit) is refused in production");
-	for (const name of TEST_ONLY)
-		if (read.text(name)) read.mistakes.push(`${name} is for tests and refused in production`);
-	if (config.testPaymentWebhookSecret !== undefined && isWeak(config.testPaymentWebhookSecret)) {
-		read.mistakes.push("TEST_PAYMENT_WEBHOOK_SECRET is too weak for production: at least 32 random bytes");
-	}
-	if (config.allowEmbedded) return;
-	for (const name of ["NATS_URL", "MONGODB_URI", "REDIS_URL", "SMTP_URL"]) {
-		if (!read.text(name))
-			read.mistakes.push(`${name} is needed in production (or ALLOW_EMBEDDED=1 to accept the embedded engine)`);
-	}
 }
 
 /** A node that runs a part of the shop needs what the other parts use too. */
@@ -237,6 +229,14 @@ function readAdmin(read: Reader): Config["admin"] {
 		read.mistakes.push("STOA_ADMIN_PASSWORD must have 12 to 128 characters");
 	}
 	return email && password ? { email, password } : undefined;
+}
+
+/** A typo here would quietly be a laptop's shop on the internet. */
+function readEnvironment(read: Reader, name: string): string | undefined {
+	const environment = read.text(name);
+	if (environment !== undefined && !ENVIRONMENTS.includes(environment))
+		read.mistakes.push(`${name} must be one of ${ENVIRONMENTS.join(", ")}`);
+	return environment;
 }
 
 function readMailbox(read: Reader, name: string, fallback: Mailbox): Mailbox {

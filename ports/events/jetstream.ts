@@ -13,6 +13,7 @@ import {
 	StorageType,
 } from "nats";
 import type { Logger } from "pino";
+import { natsOptions } from "../../lib/nats-url.ts";
 import type { DomainEvent, EventBus, EventConsumer, EventHandler, EventName } from "./port.ts";
 
 const STREAM = "STOA_EVENTS";
@@ -75,7 +76,7 @@ export class JetStreamEvents implements EventBus {
 
 	async start(): Promise<void> {
 		const connection = await connect({
-			servers: [this.#url],
+			...natsOptions(this.#url),
 			name: "stoa-events",
 			maxReconnectAttempts: -1,
 			reconnectTimeWait: 500,

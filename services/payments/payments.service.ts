@@ -8,7 +8,7 @@ import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
 import type { Payment } from "./payments.contract.ts";
 import { type PaymentDocument, paymentModels } from "./payments.model.ts";
 import { PaymentRepository } from "./payments.repository.ts";
-import { isTestProviderAllowed, testProvider } from "./test-provider.ts";
+import { testProvider } from "./test-provider.ts";
 import { authorize, capture, cleanUp, type Deps, refund, undo, voidPayment } from "./use-cases/payments.ts";
 import type { PaymentProvider, ProviderEvent } from "./use-cases/ports.ts";
 
@@ -144,7 +144,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 	created() {
 		const { config, secret, database } = this.broker.stoa;
 		const secretOfTest = testWebhookSecret(config.testPaymentWebhookSecret, secret);
-		this.providers = new Map(isTestProviderAllowed(config) ? [["test", testProvider(this.broker, secretOfTest)]] : []);
+		this.providers = new Map(config.testPayments ? [["test", testProvider(this.broker, secretOfTest)]] : []);
 		this.deps = {
 			payments: new PaymentRepository(this.models.payments, database.clockOf(this.name)),
 			providerOf: method => {

@@ -1,4 +1,3 @@
-import type { Config } from "../../lib/config.ts";
 import { DomainError, errorType } from "../../lib/errors.ts";
 import type { AppBroker } from "../../lib/typed.ts";
 import { isSigned } from "../../lib/webhook-signature.ts";
@@ -8,12 +7,6 @@ const TIMEOUT_MS = 3_000;
 const MAX_ATTEMPTS = 3;
 /** What the provider says for sure; everything else means that it did not say. */
 const CERTAIN = new Set(["CONFLICT", "NOT_FOUND", "VALIDATION_ERROR"]);
-
-/** Its tokens buy for nothing: in production only a shop that accepts embedded engines has it. */
-export const isTestProviderAllowed = ({
-	isProduction,
-	allowEmbedded,
-}: Pick<Config, "isProduction" | "allowEmbedded">): boolean => !isProduction || allowEmbedded;
 
 /** The test provider behind the port. An attempt that stays unanswered is repeated under the same key. */
 export function testProvider(broker: AppBroker, webhookSecret: string): PaymentProvider {

@@ -1,7 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Config, type ConfigError, describeConfig, loadConfig } from "../../lib/config.ts";
-import { isTestProviderAllowed } from "../../services/payments/test-provider.ts";
+import { natsOptions } from "../../lib/nats-url.ts";
 
 const SECRET = "kB7f2Qz9XyT4mW8sLpR1vN6cJ3hD5gA0";
+const PRODUCTION = { NODE_ENV: "production", STOA_SECRET: SECRET, PUBLIC_URL: "https://shop.example" };
+const WHOLE = {
+	...PRODUCTION,
+	NATS_URL: "tls://stoa:pw@nats:4222",
+	MONGODB_URI: "mongodb://stoa:pw@db:27017/?tls=true",
+	REDIS_URL: "rediss://:pw@redis:6379",
+	SMTP_URL: "smtps://stoa:pw@mail:465",
+};
 const mistakesOf = (env: Record<string, string>): readonly string[] => {
 	try {
 		loadConfig(env);
@@ -82,10 +93,81 @@ describe("Settings", () => {
 		]) {
 			expect(mistakes.filter(mistake => mistake.startsWith(name)).length).toBeGreaterThan(0);
 		}
-		expect(mistakesOf({ NODE_ENV: "production", ALLOW_EMBEDDED: "1", STOA_SECRET: SECRET })).toEqual([]);
-		expect(mistakesOf({ NODE_ENV: "production", ALLOW_EMBEDDED: "1", STOA_SECRET: "a".repeat(40) })).toEqual([
-			expect.stringContaining("STOA_SECRET"),
-		]);
+		expect(mistakesOf({ ...PRODUCTION, ALLOW_EMBEDDED: "1" })).toEqual([]);
+		expect(mistakesOf(WHOLE)).toEqual([]);
+	});
+
+	it.each([
+		["NODE_ENV", { NODE_ENV: "prod" }],
+		["NODE_ENV", { NODE_ENV: "Production" }],
+		["STOA_SECRET", { STOA_SECRET: "a".repeat(40) }],
+		["STOA_SECRET", { STOA_SECRET: "abcdefghijklmnopqrstuvwxyz0123456789" }],
+		["STOA_SECRET", { STOA_SECRET: "kB7f2Qz9XyT4kB7f2Qz9XyT4kB7f2Qz9XyT4" }],
+		["STOA_SECRET", { STOA_SECRET: "please-changeme-8f3k2Lq0vZ7xW1nB5mR9" }],
+		["STOA_SECRET", { STOA_SECRET: "the secret of every node that a test starts" }],
+		["TEST_PAYMENT_WEBHOOK_SECRET", { TEST_PAYMENT_WEBHOOK_SECRET: "whsec" }],
+		["STOA_ADMIN_PASSWORD", { STOA_ADMIN_EMAIL: "a@shop.test", STOA_ADMIN_PASSWORD: "changeme1234" }],
+		["NATS_URL", { NATS_URL: "nats://nats:4222" }],
+		["NATS_URL", { NATS_URL: "nats://user:pw@nats:4222" }],
+		["NATS_URL", { NATS_URL: "tls://nats:4222" }],
+		["REDIS_URL", { REDIS_URL: "rediss://redis:6379" }],
+		["REDIS_URL", { REDIS_URL: "redis://:pw@redis:6379" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://db:27017/?tls=true" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?tls=true&tlsInsecure=true" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb+srv://user:pw@db.test/?tls=false" }],
+		["TEST_PAYMENTS_MONGODB_URI", { TEST_PAYMENTS_MONGODB_URI: "mongodb://db:27017" }],
+		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587" }],
+		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0" }],
+		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "0.0.0.0/1,128.0.0.0/1" }],
+		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "::/0" }],
+		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "::ffff:0.0.0.0/96" }],
+		["PUBLIC_URL", { PUBLIC_URL: "" }],
+		["PUBLIC_URL", { PUBLIC_URL: "http://shop.example" }],
+		["CORS_ORIGINS", { CORS_ORIGINS: "https://shop.example,http://shop.example" }],
+		["DEMO_DATA", { DEMO_DATA: "1" }],
+	])("refuse in production %s as in %j", (name, changes) => {
+		const mistakes = mistakesOf({ ...WHOLE, ...changes });
+		expect(mistakes.length).toBeGreaterThan(0);
+		for (const mistake of mistakes) expect(mistake).toContain(name);
+	});
+
+	it.each<Record<string, string>>([
+		{ NATS_URL: "tls://a-token@nats:4222" },
+		{ MONGODB_URI: "mongodb+srv://user:pw@db.test" },
+		{ MONGODB_URI: "mongodb://%2Frun%2Fmongod.sock" },
+		{ SMTP_URL: "smtp://user:pw@mail:587?requireTLS=true" },
+		{ TRUSTED_PROXIES: "10.0.0.0/8,fd00::/8" },
+		{ ALLOW_PLAINTEXT_ENGINES: "1", NATS_URL: "nats://nats:4222", REDIS_URL: "redis://redis:6379" },
+	])("accept in production %j", changes => expect(mistakesOf({ ...WHOLE, ...changes })).toEqual([]));
+
+	it("come from files where the environment names them", () => {
+		const dir = mkdtempSync(join(tmpdir(), "stoa-config-"));
+		const file = (name: string, content: string) => {
+			writeFileSync(join(dir, name), content);
+			return join(dir, name);
+		};
+		try {
+			const config = loadConfig({
+				STOA_SECRET_FILE: file("secret", `${SECRET}\n`),
+				MONGODB_URI_FILE: file("db", "mongodb://user:pa55word@db:27017"),
+				ORDERS_MONGODB_URI_FILE: file("orders", "mongodb://user:pa55word@orders:27017"),
+				STOA_ADMIN_EMAIL: "a@shop.test",
+				STOA_ADMIN_PASSWORD_FILE: file("admin", "twelve characters\n"),
+			});
+			expect([config.secret, config.mongodbUri]).toEqual([SECRET, "mongodb://user:pa55word@db:27017"]);
+			expect(config.serviceMongodbUris).toEqual({ orders: "mongodb://user:pa55word@orders:27017" });
+			expect(config.admin?.password).toBe("twelve characters");
+			expect(mistakesOf({ STOA_SECRET_FILE: join(dir, "nothing"), REDIS_URL_FILE: file("empty", " \n") })).toEqual([
+				expect.stringContaining("STOA_SECRET_FILE"),
+				expect.stringContaining("REDIS_URL_FILE"),
+			]);
+			const both = mistakesOf({ STOA_SECRET: SECRET, STOA_SECRET_FILE: join(dir, "secret") });
+			expect(both).toEqual([expect.stringContaining("STOA_SECRET_FILE")]);
+			expect(mistakesOf({ STOA_SECRET_FILE: file("weak", "hunter2") }).join()).not.toContain("hunter2");
+		} finally {
+			rmSync(dir, { recursive: true });
+		}
 	});
 
 	it("refuse engines that this version does not have, instead of ignoring them", () => {
@@ -110,10 +192,18 @@ describe("Settings", () => {
 		expect(serviceMongodbUris).toEqual({ orders: "mongodb://a:1", "test-payments": "mongodb://b:1" });
 	});
 
-	it("keep the test provider, whose tokens buy for nothing, out of production", () => {
-		expect(isTestProviderAllowed({ isProduction: true, allowEmbedded: false })).toBe(false);
-		expect(isTestProviderAllowed({ isProduction: true, allowEmbedded: true })).toBe(true);
-		expect(isTestProviderAllowed({ isProduction: false, allowEmbedded: false })).toBe(true);
+	it("have the test provider, whose tokens buy for nothing, in production only by its own switch", () => {
+		expect(loadConfig({}).testPayments).toBe(true);
+		expect(loadConfig({ TEST_PAYMENTS: "0" }).testPayments).toBe(false);
+		expect(loadConfig(WHOLE).testPayments).toBe(false);
+		expect(loadConfig({ ...PRODUCTION, ALLOW_EMBEDDED: "1" }).testPayments).toBe(false);
+		expect(loadConfig({ ...WHOLE, TEST_PAYMENTS: "1" }).testPayments).toBe(true);
+	});
+
+	it("say how NATS is reached, since its client reads no credentials from a URL", () => {
+		expect(natsOptions("nats://127.0.0.1:4222")).toEqual({ servers: ["127.0.0.1:4222"] });
+		expect(natsOptions("nats://stoa:p%40ss@nats:4222")).toEqual({ servers: ["nats:4222"], user: "stoa", pass: "p@ss" });
+		expect(natsOptions("tls://a-token@nats:4222")).toEqual({ servers: ["nats:4222"], token: "a-token", tls: {} });
 	});
 
 	it("are shown with every secret masked", () => {

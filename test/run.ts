@@ -1,17 +1,18 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { findOnPath } from "../cluster/servers.ts";
+import { allSpecs, specsOf, splitArguments } from "./choose.ts";
 
 /**
- * `npm test [-- pattern …]`: all suites that this machine can run, then one line per kind that it cannot, and the sum.
- * With CI=true nothing may be left out.
+ * `npm test [-- pattern …]`: all suites that this machine can run, then one line per kind that it cannot, the slowest, and
+ * the sum. A pattern is a part of a path or a service's name. With CI=true nothing may be left out.
  */
 
 interface Group {
 	name: string;
-	patterns: string[];
+	specs: string[];
 	/** Suites that start whole clusters run alone: they are about time-outs and kills. */
 	isSerial: boolean;
 	/** Servers it cannot do without: a setting that names one, and the program that is one. */
@@ -26,29 +27,32 @@ interface Sum {
 const NATS = { setting: "NATS_URL", program: "nats-server" };
 const REDIS = { setting: "REDIS_URL", program: "redis-server" };
 
-const GROUPS: readonly Group[] = [
-	{ name: "rules and types", patterns: ["test/unit/"], isSerial: false, needs: [] },
-	{ name: "embedded database", patterns: ["embedded-mongod/test/"], isSerial: false, needs: [] },
+const isCluster = (spec: string): boolean => spec.startsWith("test/cluster/");
+
+/** Those that do not hurt each other share the workers: together they end sooner than one kind after the other. */
+const groupsOf = (specs: readonly string[]): Group[] => [
 	{
-		name: "services on the embedded database",
-		patterns: ["test/(integration|security|e2e)/"],
+		name: "rules, services, engines and the embedded database",
+		specs: specs.filter(spec => !isCluster(spec)),
 		isSerial: false,
 		needs: [],
 	},
-	{ name: "engines behind the ports", patterns: ["test/contract/"], isSerial: false, needs: [] },
-	{ name: "clusters of processes", patterns: ["test/cluster/"], isSerial: true, needs: [NATS, REDIS] },
+	{ name: "clusters of processes", specs: specs.filter(isCluster), isSerial: true, needs: [NATS, REDIS] },
 ];
 
 const root = join(import.meta.dirname, "..");
 const isCi = process.env["CI"] === "true";
-const patterns = process.argv.slice(2);
+const { patterns, flags } = splitArguments(process.argv.slice(2));
 const scratch = mkdtempSync(join(tmpdir(), "stoa-tests-"));
 const skippedFile = join(scratch, "skipped");
 
 const total: Sum = { passed: 0, failed: 0, skipped: 0 };
 const leftOut: string[] = [];
 
-for (const group of patterns.length > 0 ? [{ name: "chosen", patterns, isSerial: true, needs: [] }] : GROUPS) {
+const slowest: { spec: string; ms: number }[] = [];
+const MAX_SLOWEST = 10;
+
+for (const group of chosenGroups()) {
 	const missing = group.needs.filter(({ setting, program }) => !process.env[setting] && !findOnPath(program));
 	if (missing.length > 0) {
 		leftOut.push(
@@ -59,7 +63,7 @@ for (const group of patterns.length > 0 ? [{ name: "chosen", patterns, isSerial:
 		);
 		continue;
 	}
-	console.log(`\n# ${group.name}`);
+	console.log(`\n# ${group.name}: ${group.specs.length} suites`);
 	const sum = await run(group);
 	for (const key of Object.keys(total) as (keyof Sum)[]) total[key] += sum[key];
 }
@@ -71,18 +75,38 @@ if (isCi && (leftOut.length > 0 || total.skipped > 0)) {
 	console.log("With CI=true nothing may be skipped");
 	total.failed += Math.max(1, leftOut.length + total.skipped);
 }
+if (slowest.length > MAX_SLOWEST) {
+	slowest.sort((a, b) => b.ms - a.ms);
+	console.log("\nThe slowest:");
+	for (const { spec, ms } of slowest.slice(0, MAX_SLOWEST))
+		console.log(`  ${(ms / 1_000).toFixed(1).padStart(6)} s  ${spec}`);
+}
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
 
-async function run({ patterns: chosen, isSerial }: Group): Promise<Sum> {
+/** What was asked for; all of it when nothing was. */
+function chosenGroups(): Group[] {
+	try {
+		const specs = patterns.length > 0 ? [...new Set(patterns.flatMap(pattern => specsOf(pattern)))].sort() : allSpecs();
+		const groups = groupsOf(specs).filter(group => group.specs.length > 0);
+		// Whoever names a suite of clusters gets its own word on what is missing.
+		return patterns.length > 0 ? groups.map(group => ({ ...group, needs: [] })) : groups;
+	} catch (error) {
+		console.error(error instanceof Error ? error.message : error);
+		process.exit(1);
+	}
+}
+
+async function run({ specs, isSerial }: Group): Promise<Sum> {
 	const output = join(scratch, "result.json");
 	rmSync(output, { force: true });
 	const args = [
 		join(root, "node_modules", "jest", "bin", "jest.js"),
-		...chosen,
+		"--runTestsByPath",
+		...specs,
+		...flags,
 		"--json",
 		`--outputFile=${output}`,
-		"--passWithNoTests",
 		...(isSerial ? ["--runInBand"] : []),
 	];
 	const env = {
@@ -99,6 +123,8 @@ async function run({ patterns: chosen, isSerial }: Group): Promise<Sum> {
 function sumOf(file: string, code: number): Sum {
 	try {
 		const result = JSON.parse(readFileSync(file, "utf8"));
+		for (const { name, startTime, endTime } of result.testResults)
+			slowest.push({ spec: relative(root, name), ms: endTime - startTime });
 		const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
 		return {
 			passed: result.numPassedTests,

@@ -1,0 +1,138 @@
+import type { Mutant } from "./mutant.ts";
+
+const CHECKOUT = ["test/integration/checkout.spec.ts"];
+const INVENTORY = ["test/integration/inventory.spec.ts"];
+const KEYS = ["test/integration/idempotency.spec.ts", "test/integration/checkout.spec.ts"];
+const CARTS = "services/carts/carts.repository.ts";
+const STOCK = "services/inventory/stock.repository.ts";
+const COMMANDS = "mixins/commands.mixin.ts";
+
+/** Carts, goods, keys, events and imports. */
+export const SHOP: readonly Mutant[] = [
+	{
+		name: "a command that a crash repeats adds its goods again",
+		file: CARTS,
+		find: "...(seed === undefined ? {} : { applied: { $ne: seed } }),",
+		replace: "",
+		specs: KEYS,
+	},
+	{
+		name: "a key that ended takes the cart again",
+		file: CARTS,
+		find: ', "attempts.keyHash": { $ne: checkout.keyHash } },',
+		replace: " },",
+		specs: CHECKOUT,
+	},
+	{
+		name: "two checkouts hold one cart",
+		file: CARTS,
+		find: '{ _id: id, userId, status: "open", checkout: null, "attempts',
+		replace: '{ _id: id, userId, status: "open", "attempts',
+		specs: CHECKOUT,
+	},
+	{
+		name: "a bought cart stays open",
+		file: CARTS,
+		find: '{ $set: { status: "ordered", updatedAt: this.#clock.now() }, $inc: { version: 1 } },',
+		replace: "{ $set: { updatedAt: this.#clock.now() }, $inc: { version: 1 } },",
+		specs: CHECKOUT,
+	},
+	{
+		name: "a line outgrows its limit",
+		file: CARTS,
+		find: "{ $lte: [{ $add: [already, line.quantity] }, MAX_QUANTITY] }",
+		replace: "{ $lte: [line.quantity, MAX_QUANTITY] }",
+		specs: CHECKOUT,
+	},
+	{
+		name: "more is held than there is",
+		file: STOCK,
+		find: "available: { $gte: quantity },",
+		replace: "",
+		specs: INVENTORY,
+	},
+	{
+		name: "a hold comes after its release",
+		file: STOCK,
+		find: '"ended.ref": { $ne: hold.ref },',
+		replace: "",
+		specs: INVENTORY,
+	},
+	{
+		name: "another quantity is sold than was held",
+		file: "services/inventory/stock.updates.ts",
+		find: "reservations: { $elemMatch: { ref, quantity } },",
+		replace: "reservations: { $elemMatch: { ref } },",
+		specs: INVENTORY,
+	},
+	{
+		name: "goods come back twice",
+		file: STOCK,
+		find: 'ended: { $not: { $elemMatch: { ref: cause.reference, step: "returned" } } }',
+		replace: "",
+		specs: INVENTORY,
+	},
+	{
+		name: "a correction takes the shelf below zero",
+		file: STOCK,
+		find: "available: { $gte: -delta }, ",
+		replace: "",
+		specs: INVENTORY,
+	},
+	{
+		name: "a receipt counts twice",
+		file: STOCK,
+		find: 'filter: { _id: stockId(sku, location), "ended.ref": { $ne: cause.reference } },',
+		replace: "filter: { _id: stockId(sku, location) },",
+		specs: INVENTORY,
+	},
+	{
+		name: "a hold that ended early gives its goods back twice",
+		file: STOCK,
+		find: "filter: { sku, reservations: { $elemMatch: { ref, call, quantity } } },",
+		replace: "filter: { sku },",
+		specs: INVENTORY,
+	},
+	{
+		name: "a key answers another request",
+		file: COMMANDS,
+		find: "if (record.requestHash !== hash) throw keyReused();",
+		replace: "",
+		specs: KEYS,
+	},
+	{
+		name: "a command is taken over while it runs",
+		file: COMMANDS,
+		find: 'outcome: null, $expr: { $lte: ["$leaseUntil", "$$NOW"] }',
+		replace: "outcome: null",
+		specs: KEYS,
+	},
+	{
+		name: "the relay clears events that came meanwhile",
+		file: "mixins/outbox.mixin.ts",
+		find: 'cond: { $not: [{ $in: ["$$this.id", ids] }] }',
+		replace: "cond: { $not: [true] }",
+		specs: ["test/contract/outbox.spec.ts"],
+	},
+	{
+		name: "a message is sent again after it was sent",
+		file: "services/notifications/deliveries.repository.ts",
+		find: 'return claimed?.status === "sent" ? null : claimed;',
+		replace: "return claimed;",
+		specs: ["test/integration/notifications.spec.ts"],
+	},
+	{
+		name: "an import's batch counts for a worker that lost the job",
+		file: "services/products/import/import.repository.ts",
+		find: 'owner, status: "running", chunk: job.chunk, line: job.line },',
+		replace: 'status: "running" },',
+		specs: ["test/integration/import.spec.ts"],
+	},
+	{
+		name: "amounts of two currencies are equal",
+		file: "lib/money.ts",
+		find: "a.currency === b.currency",
+		replace: "true",
+		specs: ["test/unit/money.spec.ts"],
+	},
+];

@@ -1,7 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const CHECKOUT = ["test/integration/checkout.spec.ts"];
-const INVENTORY = ["test/integration/inventory.spec.ts"];
+const INVENTORY = ["test/integration/inventory.spec.ts", "test/integration/give-back.spec.ts"];
 const KEYS = ["test/integration/idempotency.spec.ts", "test/integration/checkout.spec.ts"];
 const CARTS = "services/carts/carts.repository.ts";
 const STOCK = "services/inventory/stock.repository.ts";
@@ -61,14 +61,14 @@ export const SHOP: readonly Mutant[] = [
 	{
 		name: "another quantity is sold than was held",
 		file: "services/inventory/stock.updates.ts",
-		find: "reservations: { $elemMatch: { ref, quantity } },",
-		replace: "reservations: { $elemMatch: { ref } },",
+		find: "(ref: string, quantity: number) => ({ reservations: { $elemMatch: { ref, quantity } } });",
+		replace: "(ref: string, _quantity: number) => ({ reservations: { $elemMatch: { ref } } });",
 		specs: INVENTORY,
 	},
 	{
 		name: "goods come back twice",
-		file: STOCK,
-		find: 'ended: { $not: { $elemMatch: { ref: cause.reference, step: "returned" } } }',
+		file: "services/inventory/stock.updates.ts",
+		find: "ended: { $not: { $elemMatch: { ref, step: { $in: steps } } } },",
 		replace: "",
 		specs: INVENTORY,
 	},

@@ -33,6 +33,8 @@ export interface Config {
 	/** Requests a minute; 0 means no limit. */
 	rateLimit: number;
 	authRateLimit: number;
+	/** Connections one client may hold while they are idle; 0 means no bound. */
+	connectionsPerAddress: number;
 	logLevel: LogLevel;
 	/** Where clients reach the gateway: links in mails, the test provider's webhooks. */
 	publicUrl: string;
@@ -151,6 +153,7 @@ export function loadConfig(environment: Env): Config {
 		corsOrigins: readOrigins(read, "CORS_ORIGINS"),
 		rateLimit: read.integer("RATE_LIMIT", 300, 0, 1_000_000),
 		authRateLimit: read.integer("AUTH_RATE_LIMIT", 10, 0, 1_000_000),
+		connectionsPerAddress: read.integer("CONNECTIONS_PER_ADDRESS", 500, 0, 1_000_000),
 		logLevel: readLogLevel(read),
 		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/\/+$/, ""),
 		mailFrom: readMailbox(read, "MAIL_FROM", { name: "Stoa", address: "shop@stoa.localhost" }),

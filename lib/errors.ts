@@ -91,3 +91,21 @@ export function suspicionOf(error: unknown): SecurityEvent | undefined {
 export function isDuplicateKey(error: unknown): boolean {
 	return typeof error === "object" && error !== null && "code" in error && error.code === 11000;
 }
+
+/** How the driver says that the database did not answer, or is on its way down: nothing is decided, nobody is wrong. */
+const DATABASE_AWAY =
+	/^(?:MongoNetwork|MongoServerSelection|MongooseServerSelection|MongoPool|MongoConnectionPool|MongoWaitQueue|MongoTopologyClosed|MongoNotConnected|MongoClientClosed|MongoExpiredSession|MongoOperationTimeout)/;
+/** Interrupted, shutting down, not the primary, too slow. */
+const DATABASE_PASSING_CODES = new Set([6, 7, 50, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436]);
+const MAX_CAUSES = 5;
+
+export function isDatabaseAway(error: unknown): boolean {
+	let at: unknown = error;
+	for (let i = 0; i < MAX_CAUSES && at instanceof Error; i++, at = at.cause) {
+		if (DATABASE_AWAY.test(at.name) || (at.name === "MongooseError" && at.message.includes("buffering timed out")))
+			return true;
+		const { code } = at as { code?: unknown };
+		if (at.name.startsWith("Mongo") && typeof code === "number" && DATABASE_PASSING_CODES.has(code)) return true;
+	}
+	return false;
+}

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { type Count, Counters } from "./counters.ts";
 import type { CacheStore } from "./port.ts";
 
 const MAX_ENTRIES = 5_000;
-const MAX_COUNTERS = 100_000;
 
 /** Values of one process. Also what the Redis engine keeps its values in, so that they need not travel. */
 export const createValues = (): LRUCache<string, object> =>
@@ -13,7 +13,7 @@ export class MemoryCache implements CacheStore {
 	readonly engine = "memory";
 	readonly #generations = new Map<string, string>();
 	readonly #values = createValues();
-	readonly #counters = new LRUCache<string, { count: number; endsAt: number }>({ max: MAX_COUNTERS });
+	readonly #counters = new Counters();
 	#tellPeers: (aggregate: string) => Promise<void> = () => Promise.resolve();
 
 	async start(): Promise<void> {
@@ -57,14 +57,14 @@ export class MemoryCache implements CacheStore {
 		await Promise.resolve();
 	}
 
-	async hit(key: string, windowMs: number): Promise<{ count: number; resetMs: number }> {
+	async hit(key: string, windowMs: number): Promise<Count> {
 		await Promise.resolve();
-		const now = Date.now();
-		const known = this.#counters.get(key);
-		const counter = known && known.endsAt > now ? known : { count: 0, endsAt: now + windowMs };
-		counter.count++;
-		this.#counters.set(key, counter);
-		return { count: counter.count, resetMs: counter.endsAt - now };
+		return this.#counters.hit(key, windowMs);
+	}
+
+	async look(key: string): Promise<Count> {
+		await Promise.resolve();
+		return this.#counters.look(key);
 	}
 
 	isReady(): boolean {

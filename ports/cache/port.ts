@@ -1,3 +1,5 @@
+import type { Count } from "./counters.ts";
+
 /**
  * Cached reads and shared counters. A value is kept under its aggregate's generation: a read takes the generation
  * *before* it loads, a write bumps it *after* its commit, so a value loaded before the write is never found after it.
@@ -13,7 +15,9 @@ export interface CacheStore {
 	bump(aggregate: string): Promise<void>;
 	get<T>(key: string): Promise<T | undefined>;
 	set<T>(key: string, value: T, ttlMs: number): Promise<void>;
-	/** Counts one hit in a fixed window; a failing engine answers count 0, since a limiter must not take the shop down. */
-	hit(key: string, windowMs: number): Promise<{ count: number; resetMs: number }>;
+	/** Counts one hit in a fixed window. While a shared engine is away each process counts what it sees itself. */
+	hit(key: string, windowMs: number): Promise<Count>;
+	/** What `hit` has counted so far, without counting. */
+	look(key: string): Promise<Count>;
 	isReady(): boolean;
 }

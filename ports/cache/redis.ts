@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { type Count, Counters } from "./counters.ts";
 import { createValues } from "./memory.ts";
 import type { CacheStore } from "./port.ts";
 
@@ -17,13 +18,15 @@ type CountingRedis = Redis & { stoaHit(key: string, windowMs: number): Promise<[
 /**
  * Generations and counters in Redis, values in this process: what is shared is only which values are still good, so a
  * hit costs one small GET and no transfer of the value. Each generation is a random name, so a flushed Redis never
- * comes back to an earlier one. While Redis is away nothing is cached.
+ * comes back to an earlier one. While Redis is away nothing is cached, and each process counts by itself.
  */
 export class RedisCache implements CacheStore {
 	readonly engine = "redis";
 	readonly #redis: CountingRedis;
 	readonly #log: Logger;
 	readonly #values = createValues();
+	/** For as long as Redis does not answer: a limit of each process is better than none. */
+	readonly #counters = new Counters();
 	/** Bumps that Redis did not take yet: until it has, this process caches nothing of these aggregates. */
 	readonly #pending = new Set<string>();
 	#retry: NodeJS.Timeout | undefined;
@@ -91,9 +94,17 @@ export class RedisCache implements CacheStore {
 		await Promise.resolve();
 	}
 
-	async hit(key: string, windowMs: number): Promise<{ count: number; resetMs: number }> {
-		const answer = await this.#ask(() => this.#redis.stoaHit(`stoa:hit:${key}`, windowMs));
-		return answer ? { count: answer[0], resetMs: answer[1] } : { count: 0, resetMs: windowMs };
+	async hit(key: string, windowMs: number): Promise<Count> {
+		const answer = await this.#ask(() => this.#redis.stoaHit(counterOf(key), windowMs));
+		return answer ? { count: answer[0], resetMs: answer[1] } : this.#counters.hit(key, windowMs);
+	}
+
+	async look(key: string): Promise<Count> {
+		const answer = await this.#ask(() =>
+			Promise.all([this.#redis.get(counterOf(key)), this.#redis.pttl(counterOf(key))]),
+		);
+		if (!answer) return this.#counters.look(key);
+		return { count: Number(answer[0] ?? 0), resetMs: Math.max(0, answer[1]) };
 	}
 
 	isReady(): boolean {
@@ -125,4 +136,5 @@ export class RedisCache implements CacheStore {
 	}
 }
 
+const counterOf = (key: string): string => `stoa:hit:${key}`;
 const keyOf = (aggregate: string): string => `stoa:generation:${aggregate}`;

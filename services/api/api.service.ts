@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { DomainError, errorType, notFound, suspicionOf } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
@@ -14,12 +15,13 @@ import type { SessionRevoked } from "../auth/auth.contract.ts";
 import { answer } from "./http/answer.ts";
 import { Authenticator } from "./http/authenticator.ts";
 import { openStream, readJson, readRaw } from "./http/body.ts";
-import { fail, logWhenDone, type WebRequest } from "./http/exchange.ts";
+import { Connections } from "./http/connections.ts";
+import { type Failures, fail, logWhenDone, type WebRequest } from "./http/exchange.ts";
 import { allowOrigin, answerOptions, securityHeaders } from "./http/headers.ts";
 import { countRequest } from "./http/limiter.ts";
 import { httpError } from "./http/problem.ts";
 import { RegistryView } from "./http/registry.ts";
-import { createAddressReader, metaOf, requestIdOf, urlParams } from "./http/request.ts";
+import { createAddressReader, createProxyCheck, metaOf, requestIdOf, urlParams } from "./http/request.ts";
 import { refusal } from "./http/route.ts";
 import { byService, LearnedRoutes, type Match } from "./http/route-table.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
@@ -30,6 +32,7 @@ const REVOKED_EVERY_MS = 2_000;
 
 interface Vars {
 	log: Logger;
+	failures: Failures;
 	accessLog: Logger;
 	http: HttpServer;
 	registry: RegistryView;
@@ -53,7 +56,7 @@ interface Methods {
 	callAction(request: WebRequest, response: ServerResponse, match: Match): Promise<void>;
 	/** Tells whoever watches over the shop what was refused to whom. */
 	watch(request: WebRequest, error: unknown): void;
-	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: unknown }>;
+	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: Readable }>;
 	parseQueryString(request: WebRequest): { url: string; query: object };
 	errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void;
 	send404(request: WebRequest, response: ServerResponse): void;
@@ -170,7 +173,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				answerOptions(allowed, request, response);
 				return;
 			}
-			this.httpHandler(web, response).catch((error: unknown) => fail(this.log, web, response, error));
+			this.httpHandler(web, response).catch((error: unknown) => fail(this.failures, web, response, error));
 		},
 		learnRoutes() {
 			this.learned.learn(byService(this.registry.actions()));
@@ -195,7 +198,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				await this.callAction(request, response, match);
 			} catch (error) {
 				this.watch(request, error);
-				fail(this.log, request, response, error);
+				fail(this.failures, request, response, error);
 			}
 			return true;
 		},
@@ -223,6 +226,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 
 			const meta: AppMeta = { ...metaOf(request, route), clientAddress: address, ...(user ? { user } : {}) };
 			const { params, stream } = await this.paramsOf(request, match);
+			if (response.destroyed) throw gone();
+			if (stream) response.once("close", () => response.writableFinished || stream.destroy(gone()));
 			const ctx = request.$ctx;
 			if (!ctx) throw new Error("The request has no context");
 			const options = { meta, ...(stream === undefined ? {} : { stream, timeout: route.timeout ?? 0, retries: 0 }) };
@@ -231,6 +236,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				// What is committed by now must reach the client some day, whether or not this answer does.
 				if (request.method !== "GET") await this.broker.stoa.failpoints.hit("api.answer:before");
 				setHeaders(response, ctx.meta as AppMeta);
+				// Nobody is there any more to pack an answer for.
+				if (response.destroyed) return;
 				await answer(request, response, route, result, (ctx.meta as AppMeta).$statusCode ?? route.status);
 			} catch (error) {
 				setHeaders(response, ctx.meta as AppMeta);
@@ -256,18 +263,23 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			return { params };
 		},
 		errorHandler(request, response, error) {
-			fail(this.log, request, response, error);
+			fail(this.failures, request, response, error);
 		},
 		send404(request, response) {
-			fail(this.log, request, response, notFound("This page"));
+			fail(this.failures, request, response, notFound("This page"));
 		},
 		async drain() {
 			await this.http.drain();
 		},
 	},
 	created() {
-		const { config, clock } = this.broker.stoa;
+		const { config, clock, metrics } = this.broker.stoa;
 		this.log = createLogger(config.logLevel).child({ mod: "http" });
+		const help = "Requests answered 500: errors that nobody meant to happen";
+		this.failures = {
+			log: this.log,
+			unhandled: metrics.counter("stoa_unhandled_errors_total", help, ["route"]),
+		};
 		this.accessLog = createFixedLogger(config.logLevel).child({ mod: "http" });
 		this.registry = new RegistryView(this.broker);
 		this.learned = new LearnedRoutes((action, reason) =>
@@ -283,7 +295,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		this.addressOf = createAddressReader(config.trustedProxies);
 		this.fixedHeaders = [...securityHeaders(), ["Vary", "Origin, Accept-Encoding"]];
 		this.origins = new Set(config.corsOrigins);
-		this.http = createHttpServer((request, response) => this.receive(request, response));
+		this.http = createHttpServer(
+			(request, response) => this.receive(request, response),
+			new Connections(config.connectionsPerAddress, createProxyCheck(config.trustedProxies)),
+		);
 	},
 	async started() {
 		const { stoa } = this.broker;
@@ -300,6 +315,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		await this.http.drain();
 	},
 });
+
+const gone = (): DomainError => new DomainError("BAD_REQUEST", "The client did not wait for the answer");
 
 /** moleculer-web runs every alias in a route of its own; there is one. */
 const webRouteOf = (service: object): unknown => (service as { routes: unknown[] }).routes[0];

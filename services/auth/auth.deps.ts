@@ -9,14 +9,13 @@ import type { OutboxVars } from "../../mixins/outbox.mixin.ts";
 import { AccountRepository } from "./account.repository.ts";
 import { AllowanceRepository } from "./allowance.repository.ts";
 import type { authModels } from "./auth.model.ts";
-import type { AuthDeps, Limiter, Profiles } from "./domain/ports.ts";
+import type { AuthDeps, Profiles } from "./domain/ports.ts";
 import type { Keyring } from "./keyring.ts";
+import { createLimiter } from "./limiter.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
 import { RegistrationRepository } from "./registration.repository.ts";
 import { createSecrets } from "./secrets.ts";
 import { SessionRepository } from "./session.repository.ts";
-
-const MINUTE_MS = 60_000;
 
 interface Host extends DbVars<typeof authModels>, OutboxVars {
 	broker: AppBroker;
@@ -44,7 +43,7 @@ export function createDeps(host: Host): AuthDeps {
 		},
 		profiles: profiles(broker),
 		announcements: { revoked: id => broadcastHint(broker, "session.revoked", { sessionIds: [id] }) },
-		limiter: limiter(broker),
+		limiter: createLimiter(broker.stoa),
 		clock,
 		ids: { session: () => newId("ses", clock.nowMs()), registration: () => newId("reg", clock.nowMs()) },
 	};
@@ -63,18 +62,3 @@ const profiles = (broker: AppBroker): Profiles => ({
 		}
 	},
 });
-
-/** Per account, shared by all nodes through the cache engine, which never learns whose account it is. */
-function limiter(broker: AppBroker): Limiter {
-	const { cache, config, secret } = broker.stoa;
-	return {
-		async check(about) {
-			if (config.authRateLimit === 0) return;
-			const { count, resetMs } = await cache.hit(`auth:${tag(secret, "rate-limit", about)}`, MINUTE_MS);
-			if (count <= config.authRateLimit) return;
-			throw new DomainError("RATE_LIMITED", "Too many attempts for this account; wait a little", {
-				retryAfterSeconds: Math.max(1, Math.ceil(resetMs / 1000)),
-			});
-		},
-	};
-}

@@ -82,7 +82,8 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			openapi: { ...tokensDto, summary: "Sign in" },
 			params: { email: emailRule(), password: passwordRule },
 			handler(ctx) {
-				return login(this.deps, ctx.params);
+				const { clientAddress: address } = ctx.meta;
+				return login(this.deps, { ...ctx.params, ...(address === undefined ? {} : { address }) });
 			},
 		},
 		refresh: {

@@ -56,8 +56,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: { ...listRules, status: { type: "enum", values: ["sending", "sent", "failed"], optional: true } },
 			async handler(ctx) {
 				const { status, cursor, limit = 20 } = ctx.params;
-				const [at, id] = cursor ? decodeCursor(cursor, ["number", "string"]) : [];
-				const after = id === undefined ? undefined : { createdAt: new Date(Number(at)), id: String(id) };
+				const [createdAt, id] = cursor ? decodeCursor(cursor, ["time", "string"]) : [];
+				const after = createdAt && id !== undefined ? { createdAt, id } : undefined;
 				const rows = await this.repository.page(status, after, limit + 1);
 				const last = rows.length > limit ? rows[limit - 1] : undefined;
 				return {

@@ -220,8 +220,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			return order;
 		},
 		async page(filter, { limit = 20, cursor, count }) {
-			const [createdAt, id] = cursor ? decodeCursor(cursor, ["number", "string"]) : [];
-			const after = id === undefined ? undefined : { createdAt: new Date(Number(createdAt)), id: String(id) };
+			const [createdAt, id] = cursor ? decodeCursor(cursor, ["time", "string"]) : [];
+			const after = createdAt && id !== undefined ? { createdAt, id } : undefined;
 			const [rows, total] = await Promise.all([
 				this.repository.page(filter, after, limit + 1),
 				count ? this.repository.count(filter) : undefined,

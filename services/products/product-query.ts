@@ -1,5 +1,4 @@
-import { decodeCursor, encodeCursor } from "../../lib/cursor.ts";
-import { DomainError } from "../../lib/errors.ts";
+import { decodeCursor, encodeCursor, refusedCursor } from "../../lib/cursor.ts";
 import { lowestIn, PRICE_SLOTS, type PriceSlot } from "./domain/product.ts";
 import { queryTerms } from "./domain/text.ts";
 import type { ProductFilters } from "./products.contract.ts";
@@ -120,12 +119,10 @@ interface Position {
 }
 
 function position(cursor: string, list: string, name: SortName): Position {
-	const [of, value = "", id] = decodeCursor(cursor, ["string", name === "title" ? "string" : "number", "string"]);
-	const at = name === "createdAt" ? new Date(Number(value)) : value;
-	if (of === list && !(at instanceof Date && Number.isNaN(at.getTime()))) return { value: at, id: String(id) };
-	throw new DomainError("VALIDATION_ERROR", "The cursor is not one of this list", {
-		errors: [{ field: "cursor", code: "cursor", message: "Use `nextCursor` of the page before, with the same sort" }],
-	});
+	const kind = name === "title" ? "string" : name === "createdAt" ? "time" : "number";
+	const [of, value, id] = decodeCursor(cursor, ["string", kind, "string"]);
+	if (of !== list) throw refusedCursor();
+	return { value, id };
 }
 
 /** The first condition is implied by the second: it is the one that gives the index its bounds. */

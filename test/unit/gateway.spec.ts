@@ -1,8 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { DomainError } from "../../lib/errors.ts";
+import { networkOf, networksOf } from "../../lib/network.ts";
 import { encodingFor } from "../../services/api/http/answer.ts";
 import { toProblem } from "../../services/api/http/problem.ts";
-import { createAddressReader, networkOf } from "../../services/api/http/request.ts";
+import { createAddressReader } from "../../services/api/http/request.ts";
 import { coerce, compileRoute, type RegisteredAction, type Route } from "../../services/api/http/route.ts";
 import { byService, LearnedRoutes, RouteTable } from "../../services/api/http/route-table.ts";
 import { toSchema } from "../../services/api/openapi/rules.ts";
@@ -225,13 +226,21 @@ describe("A client", () => {
 	it("is counted by its network when it has one of IPv6", () => {
 		expect(networkOf("192.0.2.1")).toBe("192.0.2.1");
 		expect(networkOf("2001:db8:1:2:aaaa::1")).toBe(networkOf("2001:db8:1:2:bbbb::2"));
-		expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0");
+		expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0/64");
+		expect(networksOf("2001:db8:1:2ff::1").map(({ name }) => name)).toEqual([
+			"2001:db8:1:2ff/64",
+			"2001:db8:1:200/56",
+			"2001:db8:1/48",
+		]);
+		expect(networksOf("2001:DB8:1:2ff::1")).toEqual(networksOf("2001:db8:1:2ff::2"));
 		expect(networkOf("2001:db8:1:2::1")).not.toBe(networkOf("2001:db8:1:3::1"));
 	});
 
 	it("gets the encoding it asked for", () => {
 		expect(encodingFor("gzip, deflate, br")).toBe("br");
 		expect(encodingFor("br;q=0, gzip;q=0.5")).toBe("gzip");
+		expect(encodingFor("gzip ; Q=1 , br;v=1; q=0")).toBe("gzip");
+		expect(encodingFor(`a${" ".repeat(15_000)}b`)).toBeUndefined();
 		expect(encodingFor("identity")).toBeUndefined();
 		expect(encodingFor(undefined)).toBeUndefined();
 	});

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import { createLogger } from "../../lib/logger.ts";
+import { createMetrics } from "../../lib/metrics.ts";
 import { fail, logWhenDone, type WebRequest } from "../../services/api/http/exchange.ts";
 import { compileRoute } from "../../services/api/http/route.ts";
 import { until } from "../support/until.ts";
@@ -16,6 +17,8 @@ describe("The line of a request", () => {
 			},
 		});
 		const log = createLogger("info", sink);
+		const metrics = createMetrics();
+		const unhandled = metrics.counter("stoa_unhandled_errors_total", "help", ["route"]);
 		const route = compileRoute({
 			name: "carts.get",
 			visibility: "published",
@@ -34,7 +37,7 @@ describe("The line of a request", () => {
 				userId: "usr_1",
 			};
 			logWhenDone(log, web, response);
-			fail(log, web, response, new Error("database away"));
+			fail({ log, unhandled }, web, response, new Error("database away"));
 		});
 		await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));
 		const { port } = server.address() as AddressInfo;
@@ -56,6 +59,7 @@ describe("The line of a request", () => {
 			status: 500,
 			user: "usr_1",
 		});
+		expect((await metrics.page()).body).toContain('stoa_unhandled_errors_total{route="GET /api/v1/carts/:id"} 1');
 		expect(written).not.toMatch(/crt_SECRET|hidden|127\.0\.0\.1/);
 	});
 });

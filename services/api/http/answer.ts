@@ -12,6 +12,10 @@ interface Body {
 }
 
 const MIN_PACKED_BYTES = 1_024;
+/** More codings than there are. */
+const MAX_OFFERS = 30;
+/** More versions of one page than any client keeps. */
+const MAX_TAGS = 100;
 const asGzip = promisify(gzip);
 const asBrotli = promisify(brotliCompress);
 const ready = new WeakMap<object, Body>();
@@ -77,7 +81,7 @@ const digest = (bytes: Buffer): string => createHash("sha1").update(bytes).diges
 /** Weak comparison, as RFC 9110 wants it here. */
 function isKnown(header: string | undefined, etag: string): boolean {
 	if (header === undefined) return false;
-	return header.split(",").some(tag => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
+	return header.split(",", MAX_TAGS).some(tag => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag);
 }
 
 async function packed(request: IncomingMessage, response: ServerResponse, body: Body): Promise<Buffer> {
@@ -99,13 +103,11 @@ export function encodingFor(header: string | string[] | undefined): "br" | "gzip
 	if (header === undefined) return undefined;
 	const offers = new Map(
 		String(header)
-			.split(",")
+			.split(",", MAX_OFFERS)
 			.map(offer => {
-				const [name = "", quality] = offer
-					.trim()
-					.toLowerCase()
-					.split(/\s*;\s*q=/);
-				return [name, quality === undefined ? 1 : Number(quality)] as const;
+				const [name = "", ...parameters] = offer.toLowerCase().split(";", 5);
+				const quality = parameters.map(parameter => parameter.trim()).find(parameter => parameter.startsWith("q="));
+				return [name.trim(), quality === undefined ? 1 : Number(quality.slice(2))] as const;
 			}),
 	);
 	return (["br", "gzip"] as const).find(name => (offers.get(name) ?? 0) > 0);

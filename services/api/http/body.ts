@@ -1,12 +1,14 @@
 import type { IncomingMessage } from "node:http";
-import { pipeline, type Readable, Transform } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { type Readable, Transform } from "node:stream";
 import { DomainError } from "../../../lib/errors.ts";
+import { feed, gunzipped } from "../../../lib/gunzip.ts";
 import { invalid } from "./request.ts";
 
 export const LIMITS = { json: 64 * 1024, raw: 256 * 1024, stream: 1024 ** 3 } as const;
 /** A body must come in this time; a stream may take longer, but never pause for so long. */
 const PATIENCE_MS = 30_000;
+/** And even a stream ends some day: whoever sends a byte now and then holds nothing for longer. */
+const MAX_STREAM_MS = 3_600_000;
 /** Deeper than any document of the shop; far from where recursion hurts. */
 const MAX_DEPTH = 20;
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
@@ -18,6 +20,8 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 const tooLarge = (limit: number): DomainError =>
 	new DomainError("PAYLOAD_TOO_LARGE", `The body may have at most ${limit} bytes`);
+
+const tooSlow = (): DomainError => new DomainError("BAD_REQUEST", "The body took too long to come");
 
 const unsupported = (message: string): DomainError => new DomainError("UNSUPPORTED_MEDIA_TYPE", message);
 
@@ -59,11 +63,18 @@ export function openStream(request: IncomingMessage): Readable {
 	if (!STREAM_TYPES.test(request.headers["content-type"] ?? ""))
 		throw unsupported("The body must be application/x-ndjson");
 	checkLength(request, LIMITS.stream);
-	request.setTimeout(PATIENCE_MS, () => request.destroy());
+	request.setTimeout(PATIENCE_MS, () => request.complete || request.destroy());
 	const source = decoded(request);
 	const limited = limit(LIMITS.stream);
-	// Whoever reads `limited` sees its error; the callback keeps it from being unhandled besides.
-	pipeline(source, limited, error => error && limited.destroy(error));
+	feed(source, limited);
+	// Whoever reads `limited` sees its error; without a listener it would be unhandled before that.
+	limited.on("error", () => undefined);
+	limited.once("close", () => {
+		source.unpipe(limited);
+		if (source !== request) source.destroy();
+	});
+	const tooLong = setTimeout(() => limited.destroy(tooSlow()), MAX_STREAM_MS).unref();
+	limited.once("close", () => clearTimeout(tooLong));
 	return limited;
 }
 
@@ -75,9 +86,7 @@ function decoded(request: IncomingMessage): Readable {
 	const encoding = (request.headers["content-encoding"] ?? "identity").toLowerCase();
 	if (encoding === "identity") return request;
 	if (encoding !== "gzip") throw unsupported("A body may be compressed with gzip, nothing else");
-	const gunzip = createGunzip();
-	request.on("error", error => gunzip.destroy(error));
-	return request.pipe(gunzip);
+	return gunzipped(request);
 }
 
 function limit(bytes: number): Transform {
@@ -104,7 +113,7 @@ function readBytes(request: IncomingMessage, bytes: number): Promise<Buffer> {
 			settle();
 		};
 		const timer = setTimeout(() => {
-			finish(() => reject(new DomainError("BAD_REQUEST", "The body took too long to come")));
+			finish(() => reject(tooSlow()));
 		}, PATIENCE_MS).unref();
 		source.on("data", (chunk: Buffer) => {
 			seen += chunk.length;
@@ -116,7 +125,11 @@ function readBytes(request: IncomingMessage, bytes: number): Promise<Buffer> {
 		source.once("end", () =>
 			finish(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),
 		);
-		source.once("error", () => finish(() => reject(new DomainError("BAD_REQUEST", "The body could not be read"))));
+		source.once("error", error =>
+			finish(() =>
+				reject(error instanceof DomainError ? error : new DomainError("BAD_REQUEST", "The body could not be read")),
+			),
+		);
 		request.once("aborted", () => finish(() => reject(new DomainError("BAD_REQUEST", "The body ended early"))));
 	});
 }

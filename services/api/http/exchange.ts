@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
+import type { Counter } from "prom-client";
 import { errorType } from "../../../lib/errors.ts";
 import { isUnexpected, toProblem } from "./problem.ts";
 import type { Match } from "./route-table.ts";
@@ -22,15 +23,26 @@ export interface WebRequest extends IncomingMessage {
 /** Routes name their actions at run time: this is the one place where a call is not typed. */
 export type UntypedCall = (action: string, params: object, options: object) => Promise<unknown>;
 
-/** How long a client may go on sending what will not be read, so that it gets to see the answer. */
-const LINGER_MS = 1_000;
 const SMALL_BODY = 64 * 1024;
 
+/** Where failures are told: a 500 is always somebody's mistake here, so each one is counted. */
+export interface Failures {
+	log: Logger;
+	unhandled: Counter<"route">;
+}
+
 /** Answers an error as problem+json. What nobody meant to happen is logged, and never told. */
-export function fail(log: Logger, request: WebRequest, response: ServerResponse, error: unknown): void {
+export function fail(
+	{ log, unhandled }: Failures,
+	request: WebRequest,
+	response: ServerResponse,
+	error: unknown,
+): void {
 	const { requestId, match } = request.$exchange;
-	if (isUnexpected(error)) log.error({ requestId, route: match?.route.pattern, err: error }, "request failed");
-	else log.debug({ requestId, type: errorType(error) }, "request refused");
+	if (isUnexpected(error)) {
+		unhandled.inc({ route: match ? `${match.route.method} ${match.route.pattern}` : "none" });
+		log.error({ requestId, route: match?.route.pattern, err: error }, "request failed");
+	} else log.debug({ requestId, type: errorType(error) }, "request refused");
 	if (response.headersSent) {
 		response.destroy();
 		return;
@@ -47,7 +59,7 @@ export function fail(log: Logger, request: WebRequest, response: ServerResponse,
 	response.end(request.method === "HEAD" ? undefined : body);
 }
 
-/** The rest of a body nobody will read: a little is read past, for more the connection ends. */
+/** The rest of a body nobody will read: a little is read past, for more the connection ends. The server sees to its end. */
 function dropBody(request: IncomingMessage, response: ServerResponse): void {
 	const length = request.headers["content-length"];
 	if (length === undefined && request.headers["transfer-encoding"] === undefined) return;
@@ -55,9 +67,6 @@ function dropBody(request: IncomingMessage, response: ServerResponse): void {
 	request.resume();
 	if (length !== undefined && Number(length) <= SMALL_BODY) return;
 	response.setHeader("Connection", "close");
-	response.once("finish", () => {
-		setTimeout(() => request.complete || request.destroy(), LINGER_MS).unref();
-	});
 }
 
 /** One line per request: the route's pattern, never the URL, whose parts may be keys; no body, no query, no address. */

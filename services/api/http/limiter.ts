@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
+import { networksOf } from "../../../lib/network.ts";
 import type { Principal } from "../../../lib/permissions.ts";
 import type { CacheStore } from "../../../ports/cache/port.ts";
 import { httpError } from "./problem.ts";
-import { networkOf } from "./request.ts";
 import type { Route } from "./route.ts";
 
 const WINDOW_MS = 60_000;
@@ -14,7 +14,8 @@ export interface Limits {
 }
 
 /**
- * Counts a request against its caller's minute and says so in the answer.
+ * Counts a request against its caller's minute and says so in the answer. Each route of authentication has a minute of
+ * its own: whoever registers too often can still sign in.
  * @throws RATE_LIMITED
  */
 export async function countRequest(
@@ -24,11 +25,21 @@ export async function countRequest(
 ): Promise<void> {
 	const limit = route.isAuth ? authRateLimit : rateLimit;
 	if (limit === 0 || route.isProbe) return;
-	const who = user && !route.isAuth ? `user:${user.id}` : `address:${networkOf(address)}`;
-	const { count, resetMs } = await cache.hit(`${route.isAuth ? "auth" : "api"}:${who}`, WINDOW_MS);
-	const reset = String(Math.max(1, Math.ceil(resetMs / 1000)));
-	response.setHeader("RateLimit-Limit", limit);
-	response.setHeader("RateLimit-Remaining", Math.max(0, limit - count));
+	const bucket = route.isAuth ? `auth:${route.pattern}` : "api";
+	const callers =
+		user && !route.isAuth
+			? [{ name: `user:${user.id}`, share: 1 }]
+			: networksOf(address).map(({ name, share }) => ({ name: `address:${name}`, share }));
+	const counts = await Promise.all(
+		callers.map(async ({ name, share }) => {
+			const { count, resetMs } = await cache.hit(`${bucket}:${name}`, WINDOW_MS);
+			return { limit: limit * share, left: limit * share - count, resetMs };
+		}),
+	);
+	const tightest = counts.reduce((a, b) => (b.left < a.left ? b : a));
+	const reset = String(Math.max(1, Math.ceil(tightest.resetMs / 1000)));
+	response.setHeader("RateLimit-Limit", tightest.limit);
+	response.setHeader("RateLimit-Remaining", Math.max(0, tightest.left));
 	response.setHeader("RateLimit-Reset", reset);
-	if (count > limit) throw httpError("RATE_LIMITED", "Too many requests in this minute", { "Retry-After": reset });
+	if (tightest.left < 0) throw httpError("RATE_LIMITED", "Too many requests in this minute", { "Retry-After": reset });
 }

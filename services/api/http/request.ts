@@ -12,6 +12,9 @@ const VISIBLE = /^[\x21-\x7e]{1,255}$/;
 const VERSION = /^"(\d{1,15})(?:-[\w-]+)?"$/;
 const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
 
+/** More proxies of ours than any request ever passes. */
+const MAX_HOPS = 20;
+
 /** The client's own id when it is one, else a new one. */
 export function requestIdOf(request: IncomingMessage): string {
 	const given = request.headers["x-request-id"];
@@ -21,8 +24,8 @@ export function requestIdOf(request: IncomingMessage): string {
 export const invalid = (...errors: FieldError[]): DomainError =>
 	new DomainError("VALIDATION_ERROR", "The request has fields that are not valid", { errors });
 
-/** Decides whose address a request has: `X-Forwarded-For` is read from its end, as far as the proxies are ours. */
-export function createAddressReader(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
+/** Whether an address is that of a proxy of ours. */
+export function createProxyCheck(trustedProxies: readonly string[]): (address: string) => boolean {
 	const trusted = new BlockList();
 	for (const proxy of trustedProxies) {
 		const [host = "", bits] = proxy.split("/");
@@ -30,16 +33,23 @@ export function createAddressReader(trustedProxies: readonly string[]): (request
 		if (bits === undefined) trusted.addAddress(host, family);
 		else trusted.addSubnet(host, Number(bits), family);
 	}
-	const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+	return address => {
+		const plain = plainAddress(address);
+		return isIP(plain) !== 0 && trusted.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+	};
+}
+
+/** Decides whose address a request has: `X-Forwarded-For` is read from its end, as far as the proxies are ours. */
+export function createAddressReader(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
+	const isTrusted = createProxyCheck(trustedProxies);
 	return request => {
 		const peer = plainAddress(request.socket.remoteAddress ?? "");
 		if (trustedProxies.length === 0 || !isTrusted(peer)) return peer;
 		const header = request.headers["x-forwarded-for"];
-		const hops = (Array.isArray(header) ? header.join(",") : (header ?? ""))
-			.split(",")
-			.map(hop => plainAddress(hop.trim()));
+		const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",").slice(-MAX_HOPS);
 		let client = peer;
-		for (const hop of hops.reverse()) {
+		for (const text of hops.reverse()) {
+			const hop = plainAddress(text.trim().toLowerCase());
 			if (isIP(hop) === 0) break;
 			client = hop;
 			if (!isTrusted(hop)) break;
@@ -50,18 +60,6 @@ export function createAddressReader(trustedProxies: readonly string[]): (request
 
 /** An IPv4 address that came through an IPv6 socket is still that IPv4 address. */
 const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address);
-
-/** What the limiter counts by: whoever has an IPv6 network has 2^64 addresses of it. */
-export function networkOf(address: string): string {
-	if (isIP(address) !== 6) return address;
-	const [head = "", tail] = address.split("::");
-	const groups = head.split(":").filter(Boolean);
-	const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(":").filter(Boolean).length;
-	return [...groups, ...Array<string>(missing).fill("0")]
-		.slice(0, 4)
-		.map(group => group.replace(/^0+(?=.)/, ""))
-		.join(":");
-}
 
 /** What headers say that actions want to know. */
 export function metaOf(request: IncomingMessage, route: Route): AppMeta {

@@ -1,6 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Connections } from "./connections.ts";
 
 const DRAIN_MS = 5_000;
+/** How long a client may go on sending what will not be read, so that it gets to see the answer. */
+const LINGER_MS = 1_000;
 
 export interface HttpServer {
 	server: Server;
@@ -8,13 +11,28 @@ export interface HttpServer {
 	drain(): Promise<void>;
 }
 
+/** Whatever was answered, the rest of its body is read past for a moment only: a slow one would hold its socket for ever. */
+function endBody(request: IncomingMessage): void {
+	if (request.complete) return;
+	request.unpipe();
+	request.resume();
+	setTimeout(() => request.complete || request.destroy(), LINGER_MS).unref();
+}
+
 /** A server that neither waits for slow clients nor is held open by patient ones. */
-export function createHttpServer(handle: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
+export function createHttpServer(
+	handle: (request: IncomingMessage, response: ServerResponse) => void,
+	connections: Connections,
+): HttpServer {
 	let isDraining = false;
 	const server = createServer({ maxHeaderSize: 16_384, connectionsCheckingInterval: 5_000 }, (request, response) => {
 		if (isDraining) response.setHeader("Connection", "close");
+		const busy = connections.busy(request.socket);
+		response.once("close", () => busy.done());
+		response.once("finish", () => endBody(request));
 		handle(request, response);
 	});
+	server.on("connection", socket => connections.opened(socket));
 	server.keepAliveTimeout = 65_000;
 	server.headersTimeout = 15_000;
 	// Bodies have deadlines of their own: an import may take longer than any other request.

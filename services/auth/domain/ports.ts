@@ -132,9 +132,21 @@ export interface Announcements {
 	revoked(sessionId: string): void;
 }
 
+/** A try to sign in, to be told how it ended. */
+export interface Attempt {
+	failed(): Promise<void>;
+	passed(): Promise<void>;
+}
+
 export interface Limiter {
-	/** RATE_LIMITED when this account asked too often. */
+	/** RATE_LIMITED when this was asked for too often. */
 	check(about: string): Promise<void>;
+	/**
+	 * Only failures count, by account and network: nobody can lock an owner out from elsewhere.
+	 * @throws RATE_LIMITED when this network failed too often at this account, or all networks together far too often
+	 *   and nobody has signed in from this one yet
+	 */
+	attempt(account: string, address: string | undefined): Promise<Attempt>;
 }
 
 /** All that the use cases of accounts need from outside. */

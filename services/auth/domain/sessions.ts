@@ -22,15 +22,20 @@ export interface IssuedTokens {
  * Signs in. Unknown, wrong, unverified and disabled cost the same and answer the same.
  * @throws UNAUTHENTICATED, RATE_LIMITED, SERVICE_UNAVAILABLE
  */
-export async function login(deps: AuthDeps, input: { email: string; password: string }): Promise<IssuedTokens> {
+export async function login(
+	deps: AuthDeps,
+	input: { email: string; password: string; address?: string },
+): Promise<IssuedTokens> {
 	const email = normaliseEmail(input.email);
 	const password = normalisePassword(input.password);
-	await deps.limiter.check(email);
+	const attempt = await deps.limiter.attempt(email, input.address);
 	const account = await deps.accounts.byEmail(email);
 	const isRight = await deps.passwords.verify(password, account?.passwordHash);
 	if (!account || !isRight || account.status !== "active") {
+		await attempt.failed();
 		throw new DomainError("UNAUTHENTICATED", "The e-mail address or the password is wrong");
 	}
+	await attempt.passed();
 	if (deps.passwords.isOutdated(account.passwordHash)) {
 		await deps.accounts.upgradeHash(account.id, account.passwordHash, await deps.passwords.hash(password));
 	}

@@ -81,10 +81,8 @@ export const staffActions: InventoryActionGroup<"get" | "ledger" | "receive" | "
 };
 
 function positionOf(cursor: string): LedgerPosition {
-	const [ms, id] = decodeCursor(cursor, ["number", "string"]);
-	const at = new Date(Number(ms));
-	// Out of a date's range: not one of ours, so let it be the end of the list.
-	return { at: Number.isNaN(at.getTime()) ? new Date(0) : at, id: String(id) };
+	const [at, id] = decodeCursor(cursor, ["time", "string"]);
+	return { at, id };
 }
 
 const causeOf = (ctx: AppContext, reason: string) => ({

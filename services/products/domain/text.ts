@@ -35,7 +35,7 @@ export function slugOf(...texts: readonly string[]): string {
 		folded(text)
 			.replace(/[^a-z0-9]+/g, "-")
 			.slice(0, MAX_SLUG_LENGTH)
-			.replace(/^-+|-+$/g, ""),
+			.replace(/^-|-$/g, ""),
 	);
 	return slugs.filter(Boolean).join("-") || "product";
 }

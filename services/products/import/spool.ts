@@ -1,13 +1,17 @@
-import { PassThrough, pipeline, Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { createGunzip, gzip } from "node:zlib";
+import { gzip } from "node:zlib";
 import { DomainError } from "../../../lib/errors.ts";
+import { gunzipped } from "../../../lib/gunzip.ts";
 
 const compress = promisify(gzip);
 
 const MAX_FILE_BYTES = 1_073_741_824;
 const MAX_LINE_BYTES = 1_048_576;
 const CHUNK_BYTES = 1_048_576;
+/** Blank ones too: a line costs work, whatever stands in it. */
+const MAX_LINES = 5_000_000;
+const MAX_BLANK_LINES = 100_000;
 const NEWLINE = 10;
 
 /** Whole lines, compressed. */
@@ -27,7 +31,7 @@ export interface Spooled {
 /**
  * Cuts a file into chunks of whole lines. Nothing is read ahead while `store` is busy, so memory does not grow with
  * the file. A file that is gzip by its first bytes is unpacked; the limits count what comes out.
- * @throws PAYLOAD_TOO_LARGE above 1 GiB or 1 MB a line, BAD_REQUEST for broken gzip
+ * @throws PAYLOAD_TOO_LARGE above 1 GiB, 1 MB a line, 5,000,000 lines or 100,000 blank ones; BAD_REQUEST for broken gzip
  */
 export async function spool(source: AsyncIterable<Buffer>, store: (chunk: Chunk) => Promise<void>): Promise<Spooled> {
 	let bytes = 0;
@@ -55,6 +59,8 @@ export async function spool(source: AsyncIterable<Buffer>, store: (chunk: Chunk)
 		chunkBytes += lineBytes;
 		lines++;
 		if (!isBlank(whole)) rows++;
+		else if (lines - rows > MAX_BLANK_LINES) throw tooLarge(`The file has more than ${MAX_BLANK_LINES} blank lines`);
+		if (lines > MAX_LINES) throw tooLarge(`The file has more than ${MAX_LINES} lines`);
 		line = [];
 		lineBytes = 0;
 	};
@@ -101,12 +107,5 @@ async function* unpacked(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
 		yield* whole;
 		return;
 	}
-	const output = new PassThrough();
-	pipeline(Readable.from(whole), createGunzip(), output, () => undefined);
-	try {
-		for await (const part of output) yield part as Buffer;
-	} catch (error) {
-		const code = (error as NodeJS.ErrnoException).code ?? "";
-		throw code.startsWith("Z_") ? new DomainError("BAD_REQUEST", "The file is not valid gzip") : error;
-	}
+	yield* gunzipped(Readable.from(whole)) as AsyncIterable<Buffer>;
 }

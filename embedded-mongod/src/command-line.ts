@@ -5,6 +5,7 @@ export const USAGE = `embedded-mongod: speaks the wire protocol of a standalone 
   --unixSocket [PATH]    listens on a Unix socket instead, by default mongod.sock in the data folder
   --unixSocketPrefix DIR listens on DIR/mongodb-<port>.sock instead
   --dbpath DIR           keeps the data there; without it, in memory only
+  --loginFile FILE       whoever connects must know what is in it: user:password, in one line (SCRAM-SHA-256)
   --setParameter K=V     see the README; among them enableTestCommands=1, notablescan=1, ttlMonitorSleepSecs=N
   --repair               reads what can be read of damaged files, after copying them aside, and ends
   --version, --help      (--quiet, --nojournal, --logpath F and the like are accepted and ignored)`;
@@ -17,6 +18,7 @@ export interface CommandLine {
 	/** True is the data folder's own. */
 	unixSocket: string | true | undefined;
 	dbpath: string | undefined;
+	loginFile: string | undefined;
 	params: Params;
 	repair: boolean;
 	help: boolean;
@@ -43,6 +45,7 @@ export function parseCommandLine(argv: string[]): CommandLine {
 		port: 27017,
 		unixSocket: undefined,
 		dbpath: undefined,
+		loginFile: undefined,
 		params: parseParams({}),
 		repair: false,
 		help: false,
@@ -64,6 +67,7 @@ export function parseCommandLine(argv: string[]): CommandLine {
 		if (IGNORED_WITH_VALUE.has(name)) value();
 		else if (name === "port") out.port = portOf(value());
 		else if (name === "dbpath") out.dbpath = value();
+		else if (name === "loginFile") out.loginFile = value();
 		else if (name === "unixSocketPrefix") prefix = value();
 		else if (name === "unixSocket") out.unixSocket = next === undefined || next.startsWith("--") ? true : value();
 		else if (name === "setParameter") Object.assign(given, assignment(value()));

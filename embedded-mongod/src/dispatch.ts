@@ -36,6 +36,7 @@ export async function dispatch(engine: Engine, connection: Connection, command: 
 	const [name = ""] = Object.keys(command);
 	const db = typeof command["$db"] === "string" ? command["$db"] : "test";
 	const handler = HANDLERS[name];
+	refuseStrangers(connection, name);
 	engine.counts[name] = (engine.counts[name] ?? 0) + 1;
 	if (!handler) throw new MongoError(59, "CommandNotFound", `no such command: '${name}'`);
 	refuseTransaction(command);
@@ -76,6 +77,23 @@ function isDurable(writeConcern: unknown): boolean {
 	return (
 		isPlain(writeConcern) && Boolean(writeConcern["j"] || writeConcern["w"] === "majority" || writeConcern["fsync"])
 	);
+}
+
+/** What a driver needs before it has proven who it is; nothing of it tells or changes anything. */
+const BEFORE_PROOF = new Set([
+	"hello",
+	"isMaster",
+	"ismaster",
+	"saslStart",
+	"saslContinue",
+	"ping",
+	"buildInfo",
+	"buildinfo",
+]);
+
+function refuseStrangers({ proof }: Connection, name: string): void {
+	if (!proof || proof.isDone || BEFORE_PROOF.has(name)) return;
+	throw new MongoError(13, "Unauthorized", `Command ${/^\w{1,40}$/.test(name) ? name : "?"} requires authentication`);
 }
 
 function refuseTransaction(command: Doc): void {

@@ -10,10 +10,12 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type ParamValue, parseParams } from "./params.ts";
+import type { Login } from "./scram.ts";
 import type { Address } from "./server.ts";
 import type { WorkerInput, WorkerMessage } from "./worker.ts";
 
 export type { ParamValue } from "./params.ts";
+export type { Login } from "./scram.ts";
 
 /** How the embedded server is started. */
 export interface EmbeddedMongodOptions {
@@ -24,8 +26,10 @@ export interface EmbeddedMongodOptions {
 	 * for the system, in a folder of the temporary directory named by a hash of the data folder.
 	 */
 	socketPath?: string;
-	/** Listens on 127.0.0.1 at this port instead of a Unix socket; 0 takes a free one. There is no authentication. */
+	/** Listens on 127.0.0.1 at this port instead of a Unix socket; 0 takes a free one. Give it a `login`. */
 	port?: number;
+	/** Whoever connects must prove to know it (SCRAM-SHA-256); without one everybody who can connect may do everything. */
+	login?: Login;
 	/** What mongod takes as `--setParameter`, see README.md. */
 	params?: Record<string, ParamValue>;
 }
@@ -61,7 +65,7 @@ export async function startEmbeddedMongod(options: EmbeddedMongodOptions): Promi
 	const lock = await acquireLock(dataDir, address);
 	try {
 		prepareSocket(address);
-		return await startWorker({ dataDir, address, params }, lock);
+		return await startWorker({ dataDir, address, params, login: options.login }, lock);
 	} catch (error) {
 		lock.release();
 		throw error;
@@ -92,9 +96,10 @@ export function prepareSocket(address: Address): void {
 	rmSync(address.path, { force: true });
 }
 
-export function uriOf(address: Address, port: number | undefined): string {
-	if ("path" in address) return `mongodb://${encodeURIComponent(address.path)}`;
-	return `mongodb://${address.host}:${port ?? address.port}`;
+export function uriOf(address: Address, port: number | undefined, login?: Login): string {
+	const who = login ? `${encodeURIComponent(login.user)}:${encodeURIComponent(login.password)}@` : "";
+	if ("path" in address) return `mongodb://${who}${encodeURIComponent(address.path)}`;
+	return `mongodb://${who}${address.host}:${port ?? address.port}`;
 }
 
 /** The worker's file has this file's own ending, so that a compiled package works as well. */
@@ -132,7 +137,7 @@ async function startWorker(input: WorkerInput, lock: Lock): Promise<EmbeddedMong
 
 	const port = await listening.promise;
 	return {
-		uri: uriOf(input.address, port),
+		uri: uriOf(input.address, port, input.login),
 		async close() {
 			if (!isClosing && !ended) worker.postMessage("close");
 			isClosing = true;

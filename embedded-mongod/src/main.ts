@@ -1,9 +1,10 @@
 // The command line: mongod's own flags, as far as they mean something here.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseCommandLine, USAGE, UsageError } from "./command-line.ts";
 import { VERSION } from "./commands/handshake.ts";
 import { defaultSocketPath, prepareSocket } from "./index.ts";
 import { acquireLock } from "./lock.ts";
+import type { Login } from "./scram.ts";
 import { type Address, type RunningServer, startServer } from "./server.ts";
 
 /** mongod's own exit codes, where it has one for the case. */
@@ -28,6 +29,19 @@ function end(code: number): void {
 	process.stdout.write("", () => process.exit());
 }
 
+/** The password is in a file: a command line is everybody's to read. @throws UsageError */
+function readLogin(file: string): Login {
+	let text: string;
+	try {
+		text = readFileSync(file, "utf8").trim();
+	} catch {
+		throw new UsageError(`--loginFile ${file} cannot be read`);
+	}
+	const [user = "", password = ""] = text.split(/:(.*)/s);
+	if (!user || !password) throw new UsageError("--loginFile must hold user:password in one line");
+	return { user, password };
+}
+
 async function run(argv: string[]): Promise<void> {
 	const options = parseCommandLine(argv);
 	if (options.help) return void console.log(USAGE);
@@ -44,6 +58,7 @@ async function run(argv: string[]): Promise<void> {
 	const address: Address = options.unixSocket
 		? { path: options.unixSocket === true ? defaultSocketPath(dbpath ?? ".") : options.unixSocket }
 		: { port: options.port, host: "127.0.0.1" };
+	const login = options.loginFile === undefined ? undefined : readLogin(options.loginFile);
 	const lock = dbpath === undefined ? undefined : await acquireLock(dbpath, address);
 	let server: RunningServer | undefined;
 	const stop = async (code: number) => {
@@ -54,15 +69,16 @@ async function run(argv: string[]): Promise<void> {
 	};
 	try {
 		prepareSocket(address);
-		server = await startServer(address, {
+		const engineOptions = {
 			dataDir: dbpath,
 			params: options.params,
 			...(options.repair ? { salvage: true } : {}),
-			onFatal: error => {
+			onFatal: (error: Error) => {
 				log("F", 23091, error.message);
 				void stop(EXIT.files);
 			},
-		});
+		};
+		server = await startServer(address, engineOptions, login);
 	} catch (error) {
 		lock?.release();
 		throw error;

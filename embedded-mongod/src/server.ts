@@ -3,6 +3,7 @@ import { chmodSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { Engine, type EngineOptions } from "./engine.ts";
 import type { Recovered } from "./journal/recovery.ts";
+import { Credentials, type Login, Proof } from "./scram.ts";
 import { startSweeping } from "./ttl.ts";
 import { serve } from "./wire.ts";
 
@@ -18,15 +19,19 @@ export interface RunningServer {
 	close(): Promise<void>;
 }
 
-/** Listens first and reads its files then: whoever probes the address finds it taken from the start. */
-export async function startServer(address: Address, options: EngineOptions): Promise<RunningServer> {
+/**
+ * Listens first and reads its files then: whoever probes the address finds it taken from the start.
+ * @param login whoever connects must prove to know it; without one everybody who can connect may do everything
+ */
+export async function startServer(address: Address, options: EngineOptions, login?: Login): Promise<RunningServer> {
+	const credentials = login && new Credentials(login);
 	const engine = new Engine(options);
 	const sockets = new Set<Socket>();
 	let connections = 0;
 	const accept = (socket: Socket) => {
 		sockets.add(socket);
 		socket.on("close", () => sockets.delete(socket));
-		serve(socket, engine, { id: ++connections });
+		serve(socket, engine, { id: ++connections, ...(credentials ? { proof: new Proof(credentials) } : {}) });
 	};
 	const early: Socket[] = [];
 	const listener = createServer(socket => early.push(socket));

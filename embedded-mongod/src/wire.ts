@@ -12,6 +12,8 @@ const OP_QUERY = 2004;
 const OP_MSG = 2013;
 const HEADER_BYTES = 16;
 const LONGEST_MESSAGE = 48_000_000;
+/** Nobody may fill the memory before it is known who they are. */
+const LONGEST_BEFORE_PROOF = 64 * 1024;
 const FLAG_CHECKSUM = 1;
 const FLAG_MORE_TO_COME = 2;
 
@@ -31,7 +33,8 @@ export function serve(socket: Socket, engine: Engine, connection: Connection): v
 			if (size < HEADER_BYTES || !head) return;
 			if (head.length < HEADER_BYTES) waiting = [Buffer.concat(waiting)];
 			const length = (waiting[0] ?? head).readInt32LE(0);
-			if (length < HEADER_BYTES || length > LONGEST_MESSAGE) return void socket.destroy();
+			const longest = connection.proof?.isDone === false ? LONGEST_BEFORE_PROOF : LONGEST_MESSAGE;
+			if (length < HEADER_BYTES || length > longest) return void socket.destroy();
 			if (size < length) return;
 			const all = waiting.length === 1 ? (waiting[0] ?? head) : Buffer.concat(waiting);
 			const message = all.subarray(0, length);

@@ -7,6 +7,7 @@ import type { Engine } from "../engine.ts";
 import { failedToParse, MongoError } from "../errors.ts";
 import { Evaluation } from "../expressions.ts";
 import type { Operation } from "../profiler.ts";
+import type { Proof } from "../scram.ts";
 import type { Query } from "../select.ts";
 import type { Collation, SortSpec } from "../sort.ts";
 import { type Doc, isPlain, toNumber } from "../values.ts";
@@ -15,6 +16,8 @@ import { type Doc, isPlain, toNumber } from "../values.ts";
 export interface Connection {
 	id: number;
 	appName?: string | undefined;
+	/** Who may use the server has to prove it first; undefined where everybody who can connect may. */
+	proof?: Proof | undefined;
 }
 export interface Context {
 	engine: Engine;

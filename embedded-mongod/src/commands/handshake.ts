@@ -1,6 +1,7 @@
 // What drivers ask before and beside their work: who the server is, whether it is there, sessions.
-import { UUID } from "bson";
+import { Binary, UUID } from "bson";
 import { MongoError, notImplemented } from "../errors.ts";
+import { MECHANISM, type Proof, type Step } from "../scram.ts";
 import { own } from "../values.ts";
 import { type Context, type Handlers, OK } from "./context.ts";
 
@@ -22,9 +23,30 @@ function hello({ command, connection, name }: Context) {
 		minWireVersion: 0,
 		maxWireVersion: 21,
 		readOnly: false,
+		...(connection.proof && command["saslSupportedMechs"] !== undefined ? { saslSupportedMechs: [MECHANISM] } : {}),
 		ok: 1,
 	};
 }
+
+/** Connections where nothing has to be proven know no users: who asks for one is told so, not waved through. */
+function proofOf({ connection }: Context): Proof {
+	if (!connection.proof) throw notImplemented("authentication without --loginFile");
+	return connection.proof;
+}
+
+function payloadOf({ command }: Context): string {
+	const { payload } = command;
+	if (payload instanceof Binary) return Buffer.from(payload.buffer).subarray(0, payload.position).toString("utf8");
+	return payload instanceof Uint8Array ? Buffer.from(payload).toString("utf8") : "";
+}
+
+const CONVERSATION = 1;
+const stepReply = ({ payload, done }: Step) => ({
+	conversationId: CONVERSATION,
+	done,
+	payload: new Binary(Buffer.from(payload)),
+	ok: 1,
+});
 
 function buildInfo() {
 	return {
@@ -69,9 +91,12 @@ export const handshakeCommands: Handlers = {
 	replSetGetStatus: () => {
 		throw new MongoError(76, "NoReplicationEnabled", "not running with --replSet");
 	},
-	saslStart: () => {
-		throw notImplemented("authentication");
+	saslStart(context) {
+		const { mechanism, options } = context.command;
+		const isShort = own(options, "skipEmptyExchange") === true;
+		return stepReply(proofOf(context).begin(mechanism, payloadOf(context), isShort));
 	},
+	saslContinue: context => stepReply(proofOf(context).go(payloadOf(context))),
 	createUser: () => {
 		throw notImplemented("users");
 	},

@@ -63,7 +63,7 @@ try {
 	}
 	console.log("\nStoa runs as a cluster\n");
 	console.table([
-		...cluster.servers.map(({ name, pid, url }) => ({ process: name, pid, runs: url })),
+		...cluster.servers.map(({ name, pid, port }) => ({ process: name, pid, runs: `127.0.0.1:${port}` })),
 		...cluster.processes.map(({ name, pid, services }) => ({ process: name, pid, runs: services.join(", ") })),
 	]);
 	if (!cluster.redisUrl)

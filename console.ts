@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ServiceBroker } from "moleculer";
 import { loadConfig } from "./lib/config.ts";
+import { natsOptions } from "./lib/nats-url.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { brokerOptions } from "./moleculer.config.ts";
 import { findCommand, OPERATOR_COMMANDS, type OperatorCommand, type OperatorDeps } from "./operator/commands.ts";
@@ -42,7 +43,7 @@ try {
 		replOptions: { delimiter: "stoa $", customCommands: OPERATOR_COMMANDS.map(command => forRepl(command, deps)) },
 	});
 	deps.broker = broker as unknown as AppBroker;
-	await withDeadline(broker.start(), `NATS does not answer at ${natsUrl}`);
+	await withDeadline(broker.start(), `NATS does not answer at ${natsOptions(natsUrl).servers.join()}`);
 	await meet(broker);
 	if (values.run === undefined) broker.repl();
 	else {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { generatedSecret } from "../lib/secret.ts";
@@ -112,7 +113,10 @@ interface ServerUrls {
 	redisUrl: string | undefined;
 }
 
-/** The servers of a cluster: those that no setting names. They are started again when they crash. */
+/**
+ * The servers of a cluster: those that no setting names, each with a password of this run, since other users of the
+ * machine reach the loopback address as well. They are started again when they crash.
+ */
 class Servers {
 	readonly list: LocalServer[] = [];
 	readonly #dataDir: string;
@@ -150,6 +154,7 @@ class Servers {
 		let server: LocalServer | undefined;
 		const supervisor = new Supervisor(supervision(this.#options), async () => server?.start());
 		server = await start({
+			password: newPassword(),
 			onSpawn: pid => this.#reaper.stdin?.write(`+${pid}\n`),
 			onExit: pid => this.#reaper.stdin?.write(`-${pid}\n`),
 			onCrash: (how, livedMs) => server && supervisor.crashed(server.name, how, livedMs),
@@ -160,6 +165,9 @@ class Servers {
 		return server.url;
 	}
 }
+
+/** Of this run: a server of an earlier one that is somehow still there is of no use to anybody, nor it to this one. */
+const newPassword = (): string => randomBytes(24).toString("base64url");
 
 const supervision = ({ restart = true, onEvent = () => undefined }: ClusterOptions): SupervisorOptions => ({
 	restart,
@@ -208,7 +216,7 @@ function startReaper(): ChildProcess {
 	return reaper;
 }
 
-/** For `npm run console`: where this cluster is. The secret stays in its own file. */
+/** For `npm run console`, and its owner only: where this cluster is, passwords included. The secret stays in its own file. */
 function describe(dataDir: string, { urls, natsUrl, redisUrl, mongodbUri, processes }: Cluster): void {
 	const content = {
 		urls,

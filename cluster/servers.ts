@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { freePort } from "./ports.ts";
@@ -7,6 +7,7 @@ import { endOf } from "./supervisor.ts";
 
 const READY_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 10_000;
+const USER = "stoa";
 const MONGOD = join(import.meta.dirname, "..", "embedded-mongod", "src", "main.ts");
 
 /** A server of this machine that a cluster, or a test, started. */
@@ -21,8 +22,10 @@ export interface LocalServer {
 	kill(signal: NodeJS.Signals): void;
 }
 
-/** What a launcher wants to hear of a server's process. */
+/** What a launcher wants of a server, and wants to hear of its process. */
 export interface ServerHooks {
+	/** Whoever connects must know it; without one everybody on this machine may. Letters, digits, `-` and `_`. */
+	password?: string;
 	onSpawn?(pid: number): void;
 	onExit?(pid: number): void;
 	/** It ended, and not by `stop`. */
@@ -57,8 +60,16 @@ interface Plan {
 export async function startNats(dir: string, port?: number, hooks: ServerHooks = {}): Promise<LocalServer | undefined> {
 	const program = findOnPath("nats-server");
 	if (!program) return undefined;
-	const args = (p: number) => ["-a", "127.0.0.1", "-p", String(p), "-js", "-sd", join(dir, "streams")];
-	return startServer({ name: "nats-server", program, dir, args, port, url: p => `nats://127.0.0.1:${p}` }, hooks);
+	const file = secretFile(
+		dir,
+		"nats.conf",
+		hooks,
+		password => `authorization { user: ${USER}, password: "${password}" }`,
+	);
+	const args = (p: number) =>
+		["-a", "127.0.0.1", "-p", String(p), "-js", "-sd", join(dir, "streams")].concat(file ? ["-c", file] : []);
+	const url = (p: number) => `nats://${file ? `${USER}:${hooks.password}@` : ""}127.0.0.1:${p}`;
+	return startServer({ name: "nats-server", program, dir, args, port, url }, hooks);
 }
 
 /** Redis without files: what it holds may be lost. Undefined when there is no redis-server on the PATH. */
@@ -69,16 +80,37 @@ export async function startRedis(
 ): Promise<LocalServer | undefined> {
 	const program = findOnPath("redis-server");
 	if (!program) return undefined;
-	const args = (p: number) =>
-		["--bind", "127.0.0.1", "--port", String(p), "--dir", dir].concat("--save", "", "--appendonly", "no");
-	return startServer({ name: "redis-server", program, dir, args, port, url: p => `redis://127.0.0.1:${p}` }, hooks);
+	const file = secretFile(dir, "redis.conf", hooks, password => `requirepass ${password}`);
+	const args = (p: number) => [
+		...(file ? [file] : []),
+		...["--bind", "127.0.0.1", "--port", String(p), "--dir", dir, "--save", "", "--appendonly", "no"],
+	];
+	const url = (p: number) => `redis://${file ? `:${hooks.password}@` : ""}127.0.0.1:${p}`;
+	return startServer({ name: "redis-server", program, dir, args, port, url }, hooks);
 }
 
 /** The embedded database as a process of its own. */
 export function startMongod(dir: string, hooks: ServerHooks = {}): Promise<LocalServer> {
-	const args = (p: number) => [MONGOD, "--port", String(p), "--dbpath", dir];
-	const url = (p: number) => `mongodb://127.0.0.1:${p}`;
+	const file = secretFile(dir, "login", hooks, password => `${USER}:${password}`);
+	const args = (p: number) => [MONGOD, "--port", String(p), "--dbpath", dir, ...(file ? ["--loginFile", file] : [])];
+	const url = (p: number) => `mongodb://${file ? `${USER}:${hooks.password}@` : ""}127.0.0.1:${p}`;
 	return startServer({ name: "mongod", program: process.execPath, dir, args, url }, hooks);
+}
+
+/** A file for its owner only: what is on a command line, everybody on the machine can read. */
+function secretFile(
+	dir: string,
+	name: string,
+	{ password }: ServerHooks,
+	content: (password: string) => string,
+): string | undefined {
+	if (password === undefined) return undefined;
+	mkdirSync(dir, { recursive: true, mode: 0o700 });
+	const file = join(dir, name);
+	// Written anew each time, with its rights: those of a file that was there would stay.
+	rmSync(file, { force: true });
+	writeFileSync(file, `${content(password)}\n`, { mode: 0o600 });
+	return file;
 }
 
 async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer> {

@@ -60,6 +60,8 @@ export class BullJobs implements JobQueue {
 				BullService(this.#url, {
 					prefix: "stoa:bull",
 					settings: { stalledInterval: 10_000 },
+					// Bull reads everything from the URL but that it is to be encrypted.
+					...(this.#url.startsWith("rediss:") ? { redis: { tls: { servername: new URL(this.#url).hostname } } } : {}),
 				}) as Partial<ServiceSchema>,
 			],
 			created() {

@@ -3,7 +3,11 @@ import { readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
+import mongoose from "mongoose";
+import { connect as connectNats } from "nats";
 import { type Cluster, startCluster } from "../../cluster/launcher.ts";
+import { natsOptions } from "../../lib/nats-url.ts";
 import { Client } from "../support/client.ts";
 import { until } from "../support/until.ts";
 
@@ -34,6 +38,27 @@ describe("A cluster that looks after itself", () => {
 	afterAll(async () => {
 		await cluster?.stop();
 		await rm(dataDir, { recursive: true, force: true });
+	}, 60_000);
+
+	it("lets nobody at its servers who does not know the password of this run", async () => {
+		const bare = (url: string | undefined) => (url ?? "").replace(/\/\/[^@]*@/, "//");
+		const wrong = (url: string | undefined) => (url ?? "").replace(/:[^:@]*@/, ":not-the-password@");
+		for (const change of [bare, wrong]) {
+			const nats = connectNats({ ...natsOptions(change(cluster.natsUrl)), reconnect: false });
+			await expect(nats).rejects.toMatchObject({ code: "AUTHORIZATION_VIOLATION" });
+			const mongo = new mongoose.mongo.MongoClient(change(cluster.mongodbUri));
+			const asked = mongo.db("orders").collection("orders").findOne({});
+			await expect(asked.finally(() => mongo.close())).rejects.toMatchObject({ code: change === bare ? 13 : 18 });
+			const redis = new Redis(change(cluster.redisUrl), { maxRetriesPerRequest: 0 });
+			redis.on("error", () => undefined);
+			await expect(redis.get("anything").finally(() => redis.disconnect())).rejects.toThrow(/NOAUTH|WRONGPASS/);
+		}
+		const passwords = [cluster.natsUrl, cluster.mongodbUri, cluster.redisUrl ?? ""].map(
+			url => /:([\w-]{32})@/.exec(url)?.[1] ?? "none",
+		);
+		expect(new Set(passwords).size).toBe(3);
+		for (const password of passwords) expect(processesOf(password)).toEqual([]);
+		expect(statSync(join(dataDir, "cluster.json")).mode & 0o077).toBe(0);
 	}, 60_000);
 
 	it("starts a killed node again, and the others find it", async () => {

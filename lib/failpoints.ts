@@ -22,7 +22,8 @@ export const FAILPOINTS: readonly FailpointName[] = [
 	"api.answer:before",
 ];
 
-export type FailpointMode = "crash" | "error" | "pause";
+/** `freeze` stops the whole process, timers and renewals too, until someone sends SIGCONT. */
+export type FailpointMode = "crash" | "error" | "pause" | "freeze";
 
 export interface Failpoint {
 	name: string;
@@ -46,11 +47,21 @@ export function createFailpoints(armed: readonly Failpoint[]): Failpoints {
 			if (!point) return;
 			left.delete(name);
 			if (point.mode === "crash") process.kill(process.pid, "SIGKILL");
+			if (point.mode === "freeze") return freeze();
 			if (point.mode === "error") throw new Error(`Failpoint ${name}`);
 			await new Promise(resolve => setTimeout(resolve, point.ms));
 		},
 	};
 }
+
+/** The signal arrives after this call returned: what comes behind the failpoint must wait for it. */
+async function freeze(): Promise<void> {
+	process.kill(process.pid, "SIGSTOP");
+	await new Promise(resolve => setTimeout(resolve, 50));
+}
+
+const MODES: readonly string[] = ["crash", "error", "pause", "freeze"] satisfies FailpointMode[];
+const isMode = (text: string): text is FailpointMode => MODES.includes(text);
 
 /** Reads `name:before:crash,other:after:pause:45000`; throws with the reason when it is malformed or unknown. */
 export function parseFailpoints(text: string): Failpoint[] {
@@ -61,9 +72,7 @@ export function parseFailpoints(text: string): Failpoint[] {
 			const [saga = "", moment = "", mode = "crash", ms = "0"] = item.trim().split(":");
 			const name = `${saga}:${moment}`;
 			if (!(FAILPOINTS as readonly string[]).includes(name)) throw new Error(`no failpoint is called ${name}`);
-			if (mode !== "crash" && mode !== "error" && mode !== "pause") {
-				throw new Error(`${mode} is not crash, error or pause`);
-			}
+			if (!isMode(mode)) throw new Error(`${mode} is not one of ${MODES.join(", ")}`);
 			return { name, mode, ms: Number(ms) };
 		});
 }

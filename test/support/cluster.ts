@@ -4,8 +4,15 @@ import { join } from "node:path";
 import { type Cluster, type Group, startCluster } from "../../cluster/launcher.ts";
 import { ADMIN } from "./shop.ts";
 
+export interface TestCluster extends Cluster {
+	dataDir: string;
+}
+
 /** A cluster on loopback, quiet and unlimited, in a data directory that its stop removes. Nothing restarts by itself. */
-export async function startTestCluster(groups: readonly Group[], env: Record<string, string> = {}): Promise<Cluster> {
+export async function startTestCluster(
+	groups: readonly Group[],
+	env: Record<string, string> = {},
+): Promise<TestCluster> {
 	const dataDir = await mkdtemp(join(tmpdir(), "stoa-cluster-"));
 	const cluster = await startCluster({
 		dataDir,
@@ -27,7 +34,7 @@ export async function startTestCluster(groups: readonly Group[], env: Record<str
 		await cluster.stop();
 		if (!process.env["STOA_KEEP_DATA"]) await rm(dataDir, { recursive: true, force: true });
 	};
-	return { ...cluster, stop };
+	return { ...cluster, dataDir, stop };
 }
 
 /** Servers that run already, where the environment names them. */

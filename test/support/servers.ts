@@ -75,7 +75,7 @@ function leaveOut(line: string): void {
 	if (file) appendFileSync(file, `${line}\n`);
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
 	try {
 		process.kill(pid, 0);
 		return true;

@@ -60,6 +60,8 @@ function* elements(bytes: Buffer): Generator<Element> {
 		const type = bytes[at] as number;
 		const nul = bytes.indexOf(0, at + 1);
 		const end = valueEnd(bytes, type, nul + 1);
+		// An element that does not end behind its name would be read again and again.
+		if (nul < 0 || end <= nul || end > bytes.length) throw badValue("a document contradicts its own lengths");
 		yield { type, name: bytes.toString("utf8", at + 1, nul), start: at, value: nul + 1, end };
 		at = end;
 	}

@@ -62,6 +62,9 @@ export class Engine {
 		const found = this.#journal.open(entry => this.#redo(entry));
 		this.#isLoading = false;
 		for (const collections of this.dbs.values()) for (const c of collections.values()) c.loaded();
+		for (const [d, collections] of this.dbs) {
+			for (const c of [...collections.keys()]) if (c.startsWith(UNFINISHED)) this.drop(d, c);
+		}
 		return found;
 	}
 	async close(): Promise<void> {
@@ -161,9 +164,7 @@ export class Engine {
 	ensure(d: string, c: string, options: Doc = {}): Collection {
 		const found = this.find(d, c);
 		if (found) return found;
-		if (!c || typeof c !== "string" || c.includes("$") || c.includes("\0") || c.startsWith("system.")) {
-			throw new MongoError(73, "InvalidNamespace", `Invalid namespace specified '${d}.${c}'`);
-		}
+		checkName(d, c);
 		const made = this.#make(d, c);
 		made.options = options;
 		this.#journal?.write({ o: "create", d, c, options });
@@ -179,8 +180,8 @@ export class Engine {
 		this.#forget(d, c);
 		this.#journal?.write({ o: "drop", d, c });
 	}
+	/** One entry, so that a crash leaves either the old target or the new one. */
 	rename(d: string, c: string, to: string): void {
-		if (this.find(d, to)) this.drop(d, to);
 		this.#move(d, c, to);
 		this.#journal?.write({ o: "rename", d, c, to });
 	}
@@ -230,6 +231,15 @@ export class Engine {
 		collection.remove(s);
 		this.#journal?.write({ o: "del", d: collection.db, c: collection.name, id });
 	}
+}
+
+/** Collections that an `$out` builds; what a crash left of them goes at the next start. */
+export const UNFINISHED = "tmp.agg_out.";
+
+/** @throws 73 for what can be no collection's name */
+export function checkName(d: string, c: unknown): void {
+	if (typeof c === "string" && c && !c.includes("$") && !c.includes("\0") && !c.startsWith("system.")) return;
+	throw new MongoError(73, "InvalidNamespace", `Invalid namespace specified '${d}.${c}'`);
 }
 
 function checkId(id: unknown): void {

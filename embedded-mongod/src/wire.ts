@@ -50,13 +50,15 @@ async function handle(socket: Socket, engine: Engine, connection: Connection, me
 	const id = message.readInt32LE(4);
 	const op = message.readInt32LE(12);
 	if (op === OP_MSG) {
+		if (message.length < HEADER_BYTES + 4) throw new MalformedMessage("the flags are cut off");
 		const flags = message.readInt32LE(HEADER_BYTES);
 		const reply = await answer(engine, connection, readMessage(message, flags));
 		if (!reply) socket.destroy();
 		else if (!(flags & FLAG_MORE_TO_COME)) socket.write(Buffer.concat([messageHead(id, reply.length), reply]));
 	} else if (op === OP_QUERY) {
-		const at = message.indexOf(0, 20) + 9;
-		const command = decode(message.subarray(at, at + message.readInt32LE(at)));
+		const nul = message.indexOf(0, 20);
+		if (nul < 0) throw new MalformedMessage("the namespace does not end");
+		const command = decode(sized(message, nul + 9, EMPTY_DOCUMENT_BYTES));
 		const reply = await answer(engine, connection, { ...command, $db: "admin" });
 		if (!reply) socket.destroy();
 		else socket.write(Buffer.concat([queryReplyHead(id, reply.length), reply]));
@@ -83,19 +85,34 @@ function queryReplyHead(id: number, length: number): Buffer {
 /** Documents to insert stay as the client sent them, so that a double stays a double. */
 const INSERT = { ...READ, fieldsAsRaw: { documents: true } };
 
+/** The smallest document: its length and the byte that ends it. */
+const EMPTY_DOCUMENT_BYTES = 5;
+
+/** A message that contradicts itself: its connection is closed, as nothing after it can be trusted either. */
+class MalformedMessage extends Error {}
+
+/** The bytes of something that begins with its own length. @throws when the length is impossible: every loop goes on by it */
+function sized(bytes: Buffer, at: number, smallest: number): Buffer {
+	if (at + 4 > bytes.length) throw new MalformedMessage("a length is cut off");
+	const size = bytes.readInt32LE(at);
+	if (size < smallest || at + size > bytes.length) throw new MalformedMessage(`a length of ${size} is impossible`);
+	return bytes.subarray(at, at + size);
+}
+
 /** One command, with the lists of its document sequences put where the command would have them. */
-function readMessage(message: Buffer, flags: number): Doc {
-	const end = message.length - (flags & FLAG_CHECKSUM ? 4 : 0);
-	let command: Doc = {};
+export function readMessage(message: Buffer, flags: number): Doc {
+	const body = message.subarray(HEADER_BYTES + 4, message.length - (flags & FLAG_CHECKSUM ? 4 : 0));
+	let command: Doc | undefined;
 	const sequences: Doc = {};
-	for (let at = HEADER_BYTES + 4; at < end; ) {
-		const kind = message[at];
-		const size = message.readInt32LE(at + 1);
-		const section = message.subarray(at + 1, at + 1 + size);
-		if (kind === 0) command = readCommand(section);
-		else readSequence(section, sequences);
-		at += 1 + size;
+	for (let at = 0; at < body.length; ) {
+		const kind = body[at];
+		const section = sized(body, at + 1, kind === 0 ? EMPTY_DOCUMENT_BYTES : 4);
+		if (kind === 0 && !command) command = readCommand(section);
+		else if (kind === 1) readSequence(section, sequences);
+		else throw new MalformedMessage(kind === 0 ? "there are two bodies" : `a section is of kind ${kind}`);
+		at += 1 + section.length;
 	}
+	if (!command) throw new MalformedMessage("there is no body");
 	return { ...command, ...sequences };
 }
 function readCommand(section: Buffer): Doc {
@@ -104,13 +121,14 @@ function readCommand(section: Buffer): Doc {
 }
 function readSequence(section: Buffer, sequences: Doc): void {
 	const nul = section.indexOf(0, 4);
+	if (nul < 0) throw new MalformedMessage("the name of a sequence does not end");
 	const name = section.toString("utf8", 4, nul);
+	if (Object.hasOwn(sequences, name)) throw new MalformedMessage(`the sequence ${name} is there twice`);
 	const list: unknown[] = [];
 	for (let at = nul + 1; at < section.length; ) {
-		const size = section.readInt32LE(at);
-		const bytes = section.subarray(at, at + size);
+		const bytes = sized(section, at, EMPTY_DOCUMENT_BYTES);
 		list.push(name === "documents" ? bytes : decode(bytes));
-		at += size;
+		at += bytes.length;
 	}
 	sequences[name] = list;
 }

@@ -1,6 +1,7 @@
 // Databases and collections as such: making, dropping, listing, measuring, validating.
 
 import type { Collection } from "../collection.ts";
+import { checkName } from "../engine.ts";
 import { MongoError, notImplemented } from "../errors.ts";
 import { compileFilter } from "../matcher.ts";
 import { type Doc, own } from "../values.ts";
@@ -54,6 +55,8 @@ function renameCollection({ engine, command }: Context): Reply {
 	const [toDb, to] = split(command["to"]);
 	if (db !== toDb) throw notImplemented("renameCollection across databases");
 	engine.need(db, from);
+	if (from === to) throw new MongoError(20, "IllegalOperation", "Can't rename a collection to itself");
+	checkName(db, to);
 	if (engine.find(db, to) && !command["dropTarget"])
 		throw new MongoError(48, "NamespaceExists", "target namespace exists");
 	engine.rename(db, from, to);

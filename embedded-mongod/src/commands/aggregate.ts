@@ -1,6 +1,7 @@
 // aggregate: what an index can do of a pipeline it does, the rest runs over the documents found.
-
+import { ObjectId } from "bson";
 import type { Collection } from "../collection.ts";
+import { checkName, UNFINISHED } from "../engine.ts";
 import { failedToParse, MongoError } from "../errors.ts";
 import type { Evaluation } from "../expressions.ts";
 import { type Environment, nameOfStage, runPipeline } from "../pipeline.ts";
@@ -124,21 +125,35 @@ function sinkOf(stage: unknown): Sink | undefined {
 }
 
 /** A target may name another database. */
-function targetOf({ engine, db }: Context, target: unknown): Collection {
-	if (typeof target === "string") return engine.ensure(db, target);
-	return engine.ensure(String(own(target, "db") ?? db), String(own(target, "coll")));
+function targetOf({ db }: Context, target: unknown): [db: string, collection: string] {
+	if (typeof target === "string") return [db, target];
+	return [String(own(target, "db") ?? db), String(own(target, "coll"))];
 }
 
-function out(context: Context, docs: Doc[], target: unknown): void {
+/**
+ * Builds the result beside the target, with the target's indexes, and puts it in its place in one step: what fails on the
+ * way, and whoever reads meanwhile, finds the target as it was.
+ */
+function out(context: Context, docs: Doc[], into: unknown): void {
 	const { engine } = context;
-	const collection = targetOf(context, target);
-	for (const s of [...collection.docs.values()]) engine.remove(collection, s);
-	for (const doc of docs) engine.insert(collection, doc);
+	const [db, name] = targetOf(context, into);
+	checkName(db, name);
+	const target = engine.find(db, name);
+	const beside = engine.ensure(db, `${UNFINISHED}${new ObjectId()}`, target?.options);
+	try {
+		for (const { spec } of target?.indexes ?? []) if (spec.name !== "_id_") engine.createIndex(beside, spec);
+		for (const doc of docs) engine.insert(beside, doc);
+	} catch (error) {
+		engine.drop(db, beside.name);
+		throw error;
+	}
+	engine.rename(db, beside.name, name);
 }
 
 function merge(context: Context, docs: Doc[], arg: unknown): void {
+	const { engine } = context;
 	const spec: Doc = isPlain(arg) ? arg : { into: arg };
-	const collection = targetOf(context, spec["into"]);
+	const collection = engine.ensure(...targetOf(context, spec["into"]));
 	const on = [spec["on"] ?? "_id"].flat().map(String);
 	for (const doc of docs) mergeOne(context, collection, doc, on, spec);
 }

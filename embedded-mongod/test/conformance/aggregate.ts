@@ -191,6 +191,39 @@ export const aggregateCases: Case[] = [
 		],
 	]),
 	{
+		name: "$out that fails leaves its target as it was; one that works keeps the target's indexes",
+		async run(db) {
+			await db.collection<Numbered>("source").insertMany([
+				{ _id: 1, n: 1 },
+				{ _id: 2, n: 1 },
+			]);
+			const target = db.collection<Numbered>("target");
+			await target.insertOne({ _id: 9, n: 9 });
+			await target.createIndex({ n: 1 }, { unique: true });
+			const copy = (filter: Document) =>
+				db
+					.collection("source")
+					.aggregate([{ $match: filter }, { $out: "target" }])
+					.toArray();
+			expect(await codeOf(copy({}))).toBe(11000);
+			expect(await target.find().toArray()).toEqual([{ _id: 9, n: 9 }]);
+			await copy({ _id: 1 });
+			expect(await target.find().toArray()).toEqual([{ _id: 1, n: 1 }]);
+			expect((await target.indexes()).map(index => index["key"])).toEqual([{ _id: 1 }, { n: 1 }]);
+			expect((await db.listCollections().toArray()).map(({ name }) => name).sort()).toEqual(["source", "target"]);
+		},
+	},
+	{
+		name: "a collection renamed to itself is refused and keeps what it holds",
+		async run(db) {
+			const c = db.collection<Numbered>("mine");
+			await c.insertOne({ _id: 1 });
+			const rename = { renameCollection: `${db.databaseName}.mine`, to: `${db.databaseName}.mine`, dropTarget: true };
+			expect(await codeOf(db.admin().command(rename))).toBe(20);
+			expect(await c.countDocuments()).toBe(1);
+		},
+	},
+	{
 		name: "$merge adds to another collection, $out replaces it",
 		async run(db) {
 			const c = await orders(db);

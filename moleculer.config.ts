@@ -4,6 +4,7 @@ import { errorType } from "./lib/errors.ts";
 import { loggerOptions } from "./lib/logger.ts";
 import { natsOptions } from "./lib/nats-url.ts";
 import { cache } from "./middlewares/cache.ts";
+import { createCircuitBreaker } from "./middlewares/circuit-breaker.ts";
 import { clusterCache } from "./middlewares/cluster-cache.ts";
 import { domainErrors } from "./middlewares/domain-errors.ts";
 import { httpDrain } from "./middlewares/http-drain.ts";
@@ -14,8 +15,6 @@ import { permissions } from "./middlewares/permissions.ts";
 
 /** Errors that mean 'the action never ran', so that a retry cannot run it twice. */
 const NEVER_EXECUTED = new Set(["SERVICE_NOT_AVAILABLE", "SERVICE_NOT_FOUND", "BUS_DOWN"]);
-
-const statusOf = (error: Error): unknown => ("code" in error ? error.code : undefined);
 
 /**
  * The broker's options: only what differs from Moleculer's defaults, and why.
@@ -45,18 +44,6 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 			factor: 2,
 			check: error => NEVER_EXECUTED.has(errorType(error) ?? ""),
 		},
-		circuitBreaker: {
-			enabled: true,
-			threshold: 0.5,
-			minRequestCount: 20,
-			windowTime: 60,
-			halfOpenTime: 5_000,
-			// What the client got wrong, and a duplicate key, say nothing about the node's health.
-			check: error => {
-				const status = statusOf(error);
-				return !(typeof status === "number" && ((status >= 400 && status < 500) || status === 11_000));
-			},
-		},
 		// Stoa stops in its own order, with a deadline: see node.ts.
 		skipProcessEventRegistration: true,
 		// The default order answers from the cache before it validates and authorises; this one does not.
@@ -70,7 +57,7 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 			permissions,
 			domainErrors,
 			"ContextTracker",
-			"CircuitBreaker",
+			createCircuitBreaker(),
 			"Timeout",
 			"Retry",
 			"Fallback",

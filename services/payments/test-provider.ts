@@ -1,9 +1,11 @@
 import { DomainError, errorType } from "../../lib/errors.ts";
 import type { AppBroker } from "../../lib/typed.ts";
 import { isSigned } from "../../lib/webhook-signature.ts";
+import { createProviderGuard } from "./provider-breaker.ts";
 import type { PaymentProvider, ProviderAnswer, ProviderEvent } from "./use-cases/ports.ts";
 
 const TIMEOUT_MS = 3_000;
+const PING_TIMEOUT_MS = 1_000;
 const MAX_ATTEMPTS = 3;
 /** What the provider says for sure; everything else means that it did not say. */
 const CERTAIN = new Set(["CONFLICT", "NOT_FOUND", "VALIDATION_ERROR"]);
@@ -11,6 +13,10 @@ const CERTAIN = new Set(["CONFLICT", "NOT_FOUND", "VALIDATION_ERROR"]);
 /** The test provider behind the port. An attempt that stays unanswered is repeated under the same key. */
 export function testProvider(broker: AppBroker, webhookSecret: string): PaymentProvider {
 	const options = { timeout: TIMEOUT_MS };
+	const guard = createProviderGuard(() =>
+		broker.call("test-payments.ledger", { orderId: "ord_nobody" }, { timeout: PING_TIMEOUT_MS }),
+	);
+	const ask = (call: () => Promise<ProviderAnswer>) => insist(() => guard(call));
 	return {
 		authorize: ({ key, ...charge }) =>
 			ask(() => broker.call("test-payments.authorize", { ...charge, idempotencyKey: key }, options)),
@@ -27,7 +33,7 @@ export function testProvider(broker: AppBroker, webhookSecret: string): PaymentP
 	};
 }
 
-async function ask(call: () => Promise<ProviderAnswer>): Promise<ProviderAnswer> {
+async function insist(call: () => Promise<ProviderAnswer>): Promise<ProviderAnswer> {
 	for (let attempt = 1; ; attempt++) {
 		try {
 			return await call();

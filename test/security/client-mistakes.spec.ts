@@ -100,6 +100,23 @@ describe("A mistake of the client", () => {
 		expect((await rawRequest(`${client.url}/api/v1/carts`, { method: "POST", headers, body })).status).toBe(400);
 	});
 
+	it("of 24 broken cards and as many bad requests does not close the checkout for others", async () => {
+		await stockProduct(client, token, { sku: "SHADE", stock: 60 });
+		const broken = await Promise.all(
+			Array.from({ length: 24 }, async (_, i) => {
+				const cart = await cartWith(client, "SHADE");
+				const path = `/carts/${cart.id}/checkout`;
+				const failed = await client.post(path, checkoutBody(cart, { token: "tok_error" }), { key: `broken-card-${i}` });
+				const bad = await client.post(path, { email: "no address" }, { key: `bad-request-${i}` });
+				return [failed.status, bad.status];
+			}),
+		);
+		expect(new Set(broken.map(String))).toEqual(new Set(["503,422"]));
+		const cart = await cartWith(client, "SHADE");
+		const good = await client.post(`/carts/${cart.id}/checkout`, checkoutBody(cart), { key: "a-good-card-of-ada" });
+		expect(good.status).toBe(201);
+	}, 60_000);
+
 	it("who leaves in the middle of an upload leaves nothing of it", async () => {
 		const products = node.broker.stoa.database.of("products");
 		const stored = () => products.collection("import_chunks").countDocuments();

@@ -1,0 +1,35 @@
+import { Breaker } from "../../lib/breaker.ts";
+import { DomainError, errorType } from "../../lib/errors.ts";
+
+/** A provider that is silent five times in a row is not asked for a second, then by one. */
+const SETTINGS = { threshold: 5, restMs: 1_000 };
+
+export type Guard = <T>(call: () => Promise<T>) => Promise<T>;
+
+/**
+ * A provider's own breaker. Silence to one question may be that question's doing (a card, a token), which a client
+ * chooses: only when a question that no client has a part in stays unanswered too does it count.
+ */
+export function createProviderGuard(ping: () => Promise<unknown>, breaker = new Breaker(SETTINGS)): Guard {
+	const isSilent = (error: unknown) => errorType(error) === "REQUEST_TIMEOUT";
+	const isThere = () =>
+		ping().then(
+			() => true,
+			error => !isSilent(error),
+		);
+	return async call => {
+		if (!breaker.mayPass())
+			throw new DomainError("SERVICE_UNAVAILABLE", "The payment provider does not answer; try again", {
+				retryAfterSeconds: 1,
+			});
+		try {
+			const answer = await call();
+			breaker.answered();
+			return answer;
+		} catch (error) {
+			if (!isSilent(error) || (await isThere())) breaker.answered();
+			else breaker.unanswered();
+			throw error;
+		}
+	};
+}

@@ -1,8 +1,10 @@
 import { createServer } from "node:net";
 import type { DomainEvent } from "../../ports/events/port.ts";
+import { type Claim, DeliveryRepository, LEASE_MS } from "../../services/notifications/deliveries.repository.ts";
 import { orderConfirmation } from "../../services/notifications/templates/order-confirmation.ts";
 import { verifyEmail } from "../../services/notifications/templates/verify-email.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
+import { rawBroker } from "../support/gateway.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { startSmtpServer, type TestSmtpServer, textOf } from "../support/smtp.ts";
 import { until } from "../support/until.ts";
@@ -117,4 +119,77 @@ describe("When the mail server is away", () => {
 			await smtp?.stop();
 		}
 	}, 60_000);
+});
+
+describe("A mail that is given up", () => {
+	it("is parked after its tries, is seen by operators, and is sent when one resumes it", async () => {
+		const placeholder = await startSmtpServer();
+		const port = Number(new URL(placeholder.url).port);
+		await placeholder.stop();
+		const node = await startTestNode({
+			services: ["auth", "users", "notifications"],
+			env: { SMTP_URL: `smtp://127.0.0.1:${port}` },
+		});
+		const ask = (action: string, params: object = {}) => rawBroker(node).call(`notifications.${action}`, params);
+		const parked = async () => (await ask("parked")) as { id: string; kind: string; attempts: number }[];
+		let smtp: TestSmtpServer | undefined;
+		try {
+			await node.broker.call("auth.register", { email: "parked@shop.test", password: "a long enough passphrase" });
+			const deliveries = node.broker.stoa.database.of("notifications").collection("deliveries");
+			await until("a failed attempt", () => deliveries.findOne({ status: "failed" }));
+			await deliveries.updateOne({}, { $set: { attempts: 15 } });
+			const [item] = await until("the parked mail", async () => {
+				const found = await parked();
+				return found.length > 0 && found;
+			});
+			expect(item).toMatchObject({ kind: "mails", about: "verify-email", error: "the mail server did not take it" });
+			expect(item?.attempts).toBeGreaterThanOrEqual(16);
+			expect((await node.broker.stoa.metrics.page()).body).toMatch(
+				/stoa_parked\{service="notifications",kind="mails"\} 1/,
+			);
+			// In vain, it stays parked.
+			await ask("resume", { kind: "mails", id: item?.id });
+			expect(await parked()).toHaveLength(1);
+			smtp = await startSmtpServer(port);
+			expect(await ask("resume", { kind: "mails", id: item?.id })).toEqual({ resumed: true });
+			expect(smtp.mails.map(({ to }) => to)).toEqual(["parked@shop.test"]);
+			expect(await parked()).toEqual([]);
+			expect(await ask("resume", { kind: "mails", id: item?.id })).toEqual({ resumed: false });
+		} finally {
+			await node.stop();
+			await smtp?.stop();
+		}
+	}, 60_000);
+});
+
+describe("A node that was paused while it sent a mail", () => {
+	it("writes nothing over what its successor did", async () => {
+		const node = await startTestNode({ services: ["notifications"] });
+		try {
+			const models = (node.broker as unknown as { getLocalService(name: string): { models: never } }).getLocalService(
+				"notifications",
+			).models as { deliveries: ConstructorParameters<typeof DeliveryRepository>[0] };
+			const repository = new DeliveryRepository(models.deliveries);
+			const now = new Date();
+			const later = new Date(now.getTime() + LEASE_MS);
+			const delivery = { _id: "e:t:r", eventId: "e", template: "t", aboutId: "a", messageId: "<m>", createdAt: now };
+			const claim = (at: Date) => repository.claim(delivery, at, false);
+			const first = await claim(now);
+			expect(first).toEqual({ id: "e:t:r", epoch: 1, attempts: 1 });
+			expect(await claim(new Date(later.getTime() - 1))).toBe("taken");
+			const second = await claim(later);
+			expect(second).toEqual({ id: "e:t:r", epoch: 2, attempts: 2 });
+			expect(await repository.failed(first as Claim, "of the first", now)).toBe(false);
+			expect(await repository.sent(first as Claim, now)).toBe(false);
+			expect(await repository.renew(first as Claim, now)).toBe(false);
+			expect(await repository.byId("e:t:r")).toMatchObject({ status: "sending", lastError: null, epoch: 2 });
+			expect((await repository.byId("e:t:r"))?.parkedAt).toBeUndefined();
+			expect(await repository.sent(second as Claim, later)).toBe(true);
+			expect(await repository.failed(second as Claim, "too late", now)).toBe(false);
+			expect(await claim(later)).toBe("over");
+			expect(await repository.byId("e:t:r")).toMatchObject({ status: "sent", attempts: 2 });
+		} finally {
+			await node.stop();
+		}
+	}, 30_000);
 });

@@ -53,6 +53,7 @@ export interface RefundDocument {
 }
 export interface OrderDocument {
 	_id: string;
+	isTombstone?: boolean;
 	number: string;
 	email: string;
 	cartId: string;

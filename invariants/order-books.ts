@@ -34,7 +34,9 @@ const GOODS = ["reserve", "commit", "release", "return"];
 /** Joins all books order by order, and finds what belongs to no order. Notes in the picture what later checks need. */
 export async function checkOrders(reader: Reader, picture: ShopPicture, tell: Tell): Promise<void> {
 	const strays = new Map<string, string>();
-	for await (const { documents: orders, stretch } of reader.pages<OrderDocument>("orders", "orders")) {
+	for await (const { documents, stretch } of reader.pages<OrderDocument>("orders", "orders")) {
+		// Attempts at a checkout that ended before there was an order: nothing else may know of them.
+		const orders = documents.filter(({ isTombstone }) => !isTombstone);
 		const [payments, charges, movements, carts] = await readBooks(reader, stretch, orders);
 		picture.checked.orders += orders.length;
 		picture.checked.payments += payments.length;
@@ -64,8 +66,8 @@ export async function checkOrders(reader: Reader, picture: ShopPicture, tell: Te
 		}
 	}
 	// An order may have begun after its page was read.
-	const late = await reader.byIds<OrderDocument>("orders", "orders", "_id", strays.keys(), ["_id"]);
-	for (const { _id } of late) strays.delete(_id);
+	const late = await reader.byIds<OrderDocument>("orders", "orders", "_id", strays.keys(), ["isTombstone"]);
+	for (const { _id, isTombstone } of late) if (!isTombstone) strays.delete(_id);
 	for (const [reference, kind] of strays)
 		tell(kind === "movement of goods" ? "I1" : "I2", reference, `has a ${kind}, and there is no such order`);
 }

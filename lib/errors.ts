@@ -45,6 +45,8 @@ export interface ErrorData {
 	retryAfterSeconds?: number;
 	/** Not for the client, who sees an ordinary refusal: for whoever watches over the shop. */
 	suspicion?: SecurityEvent;
+	/** Of a kept refusal that is told again: the request that was refused first. */
+	requestId?: string;
 }
 
 export class DomainError extends Error {
@@ -72,6 +74,20 @@ export const isErrorType = (type: unknown): type is ErrorType => typeof type ===
 export function errorType(error: unknown): string | undefined {
 	if (typeof error !== "object" || error === null || !("type" in error)) return undefined;
 	return typeof error.type === "string" ? error.type : undefined;
+}
+
+/** The `message` of anything thrown. */
+export const errorMessage = (error: unknown): string =>
+	typeof error === "object" && error !== null && "message" in error ? String(error.message) : String(error);
+
+/**
+ * The domain's error in anything thrown, whether it is one or came over the network as one; undefined for all else.
+ */
+export function asDomainError(error: unknown): DomainError | undefined {
+	const type = errorType(error);
+	if (!isErrorType(type)) return undefined;
+	const data = typeof error === "object" && error !== null && "data" in error ? error.data : undefined;
+	return new DomainError(type, errorMessage(error), typeof data === "object" && data !== null ? data : {});
 }
 
 export const notFound = (what: string): DomainError => new DomainError("NOT_FOUND", `${what} was not found`);

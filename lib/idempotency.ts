@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DomainError } from "./errors.ts";
+import { asDomainError, DomainError } from "./errors.ts";
 import type { AppMeta } from "./typed.ts";
 
 /** How long a key is remembered. */
@@ -14,6 +14,8 @@ export interface Outcome {
 	/** The result, or the error `{ type, message, data }`. */
 	text: string;
 	statusCode?: number;
+	/** Of a refusal: the first request's id, which stands in its problem document. */
+	requestId?: string;
 }
 
 interface Request {
@@ -51,6 +53,8 @@ export const inProgress = (): DomainError =>
 const FINAL_REFUSALS = new Set([402, 404, 409]);
 /** 409s that say nothing final of this command. */
 const PASSING = new Set(["IDEMPOTENCY_IN_PROGRESS"]);
+/** Refusals that leave no trace of the key: the command was turned away before it did anything. */
+const UNSTORED = new Set([400, 401, 403, 422, 429]);
 
 export const success = (result: unknown, statusCode?: number): Outcome => ({
 	status: "done",
@@ -58,20 +62,40 @@ export const success = (result: unknown, statusCode?: number): Outcome => ({
 	...(statusCode === undefined ? {} : { statusCode }),
 });
 
-/** The outcome to keep of what was thrown; undefined when a repeat may end differently. */
-export function refusal(error: unknown): Outcome | undefined {
-	if (!(error instanceof DomainError)) return undefined;
-	if (!FINAL_REFUSALS.has(error.status) || PASSING.has(error.type)) return undefined;
-	return { status: "refused", text: JSON.stringify({ type: error.type, message: error.message, data: error.data }) };
+/**
+ * The outcome to keep of what was thrown, here or on another node; undefined when a repeat may end differently, as an
+ * error says itself that names a time to try again.
+ */
+export function refusal(error: unknown, requestId?: string | null): Outcome | undefined {
+	const refused = asDomainError(error);
+	if (!refused || !FINAL_REFUSALS.has(refused.status) || PASSING.has(refused.type)) return undefined;
+	if (refused.data.retryAfterSeconds !== undefined) return undefined;
+	const { type, message, data } = refused;
+	return {
+		status: "refused",
+		text: JSON.stringify({ type, message, data }),
+		...(requestId ? { requestId } : {}),
+	};
+}
+
+/** Whether the key of a command that ended so may be used for another one. */
+export function leavesNoTrace(error: unknown): boolean {
+	const refused = asDomainError(error);
+	return refused !== undefined && UNSTORED.has(refused.status);
+}
+
+/** A kept refusal as the error it was, to the letter of its problem document. */
+export function refusedAs({ text, requestId }: Outcome): DomainError {
+	const { type, message, data } = JSON.parse(text);
+	return new DomainError(type, message, requestId === undefined ? data : { ...data, requestId });
 }
 
 /** Gives the first answer again, marked as such. */
 export function replay<T>(ctx: Request, outcome: Outcome): T {
 	ctx.meta.$responseHeaders = { ...ctx.meta.$responseHeaders, "Idempotent-Replayed": "true" };
-	const content = JSON.parse(outcome.text);
-	if (outcome.status === "refused") throw new DomainError(content.type, content.message, content.data);
+	if (outcome.status === "refused") throw refusedAs(outcome);
 	if (outcome.statusCode !== undefined) ctx.meta.$statusCode = outcome.statusCode;
-	return content as T;
+	return JSON.parse(outcome.text) as T;
 }
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("base64url");

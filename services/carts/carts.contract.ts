@@ -1,5 +1,4 @@
 import type { Action } from "../../lib/contracts.ts";
-import type { Outcome } from "../../lib/idempotency.ts";
 import type { Money } from "../../lib/money.ts";
 import type { Totals } from "../../lib/totals.ts";
 
@@ -26,21 +25,19 @@ export interface Cart {
 	status: "open" | "checking_out" | "ordered";
 }
 
-/** How a checkout that did not make an order ended: a repeat of its key gets it again. */
-export interface CheckoutAttempt {
-	keyHash: string;
-	requestHash: string;
-	outcome: Outcome;
-}
-
 /** What a checkout gets when it asks for the cart. */
 export interface CartClaim {
 	cart: Cart;
 	userId: string | null;
-	/** The order that holds the cart: the caller's own, or the one an earlier checkout with the same key made. */
+	/**
+	 * Who has the cart: this checkout (`own`), an earlier request with the same key (`same`), one with another key
+	 * (`other`), or nobody, since this key's checkout is remembered to have ended (`ended`).
+	 */
+	holder: "own" | "same" | "other" | "ended";
+	/** The attempt of the holder, or the one that ended. */
 	orderId: string;
-	/** Set when a checkout with this key ended without an order. */
-	attempt: CheckoutAttempt | null;
+	/** It is held for longer than the way from a claim to an order takes. */
+	isStale: boolean;
 }
 
 export interface LinePrice {
@@ -58,15 +55,16 @@ export interface CartsActions {
 	"carts.updateLine": Action<{ id: string; lineId: string; quantity: number }, Cart>;
 	"carts.removeLine": Action<{ id: string; lineId: string }, Cart>;
 	/**
-	 * Internal: takes the cart for one checkout. With the key that holds it already, gives that checkout's order again;
-	 * otherwise CART_NOT_OPEN. NOT_FOUND for a cart that is not the caller's.
+	 * Internal: takes the cart for one attempt, or says who has it. NOT_FOUND for a cart that is not the caller's.
+	 * `isNew`: takes it although an attempt with this key is remembered.
 	 */
-	"carts.claim": Action<{ id: string; orderId: string; keyHash: string }, CartClaim>;
+	"carts.claim": Action<{ id: string; orderId: string; keyHash: string; isNew?: boolean }, CartClaim>;
 	/**
-	 * Internal, idempotent: the checkout made no order, the cart is open again. `attempt` is kept when the outcome is
-	 * final; `prices` are what the lines cost now, where that is why it failed.
+	 * Internal, idempotent: the attempt made no order, the cart is open again. Only for attempts that the register of
+	 * orders says have ended. `keptKey`: a key for whose repeats the register has the answer; `prices` are what the lines
+	 * cost now, where that is why it failed.
 	 */
-	"carts.free": Action<{ id: string; orderId: string; attempt?: CheckoutAttempt; prices?: LinePrice[] }, void>;
+	"carts.free": Action<{ id: string; orderId: string; keptKey?: string; prices?: LinePrice[] }, void>;
 	/** Internal, idempotent: the order is placed, the cart is done. */
 	"carts.finish": Action<{ id: string; orderId: string }, void>;
 }

@@ -1,7 +1,6 @@
 import { Schema } from "mongoose";
 import { MAX_PRICE, type Money } from "../../lib/money.ts";
 import { defineModel } from "../../mixins/db.mixin.ts";
-import type { CheckoutAttempt } from "./carts.contract.ts";
 
 export interface CartLineDocument {
 	id: string;
@@ -13,6 +12,19 @@ export interface CartLineDocument {
 	unitPrice: Money;
 }
 
+export interface Claim {
+	orderId: string;
+	keyHash: string;
+	at: Date;
+	/** While the cart is held: when to look whether its holder still lives. Null once it was looked at in vain too often. */
+	lookAt: Date | null;
+	looks: number;
+	/** Looks that failed. */
+	failures: number;
+	error?: string;
+	parkedAt?: Date;
+}
+
 export interface CartDocument {
 	_id: string;
 	/** Null for a guest: then the id is the key. */
@@ -20,12 +32,15 @@ export interface CartDocument {
 	currency: string;
 	lines: CartLineDocument[];
 	status: "open" | "ordered";
-	/** The checkout that holds the cart. */
-	checkout: { orderId: string; keyHash: string; at: Date } | null;
-	/** Ended checkouts without an order, by key; the last few. */
-	attempts: CheckoutAttempt[];
-	/** Commands whose effect is in the lines, by their seed: a repeat after a crash has none. */
-	applied: string[];
+	/** The attempt at a checkout that holds the cart, or that became its order. */
+	checkout: Claim | null;
+	/**
+	 * The last attempts that ended in a final refusal, as a hint: a repeat of their key is answered without taking the
+	 * cart. What they ended in, and for how long that counts, only the register of orders knows.
+	 */
+	attempts: { keyHash: string; orderId: string }[];
+	/** Commands whose effect is in the lines, by their seed: a repeat after a crash has none. Kept as long as keys are. */
+	applied: { seed: string; at: Date }[];
 	version: number;
 	updatedAt: Date;
 }
@@ -34,7 +49,11 @@ export const MAX_LINES = 200;
 export const MAX_QUANTITY = 999;
 /** Whatever they cost, and however their prices change: the sum stays an integer that a number holds exactly. */
 export const MAX_PIECES = Math.floor(Number.MAX_SAFE_INTEGER / MAX_PRICE);
-export const MAX_REMEMBERED = 50;
+export const MAX_ATTEMPTS_KNOWN = 20;
+/** Commands with a key that one cart takes in 24 h: beyond that they are refused, since none may be forgotten. */
+export const MAX_APPLIED = 500;
+/** Longer than the way from a claim to an order takes: then its process is taken for dead, and the register asked. */
+export const STALE_CLAIM_MS = 15_000;
 const KEEP_SECONDS = 30 * 86_400;
 
 const cartSchema = new Schema<CartDocument>(
@@ -46,7 +65,7 @@ const cartSchema = new Schema<CartDocument>(
 		status: { type: String, required: true },
 		checkout: { type: Schema.Types.Mixed, default: null },
 		attempts: { type: Schema.Types.Mixed, default: [] },
-		applied: { type: [String], default: [] },
+		applied: { type: Schema.Types.Mixed, default: [] },
 		version: { type: Number, required: true },
 		updatedAt: { type: Date, required: true },
 	},
@@ -54,8 +73,12 @@ const cartSchema = new Schema<CartDocument>(
 );
 cartSchema.index({ updatedAt: 1 }, { expireAfterSeconds: KEEP_SECONDS });
 cartSchema.index(
-	{ "checkout.at": 1 },
-	{ partialFilterExpression: { status: "open", "checkout.at": { $exists: true } } },
+	{ "checkout.lookAt": 1 },
+	{ partialFilterExpression: { status: "open", "checkout.lookAt": { $type: "date" } } },
+);
+cartSchema.index(
+	{ "checkout.parkedAt": 1 },
+	{ partialFilterExpression: { status: "open", "checkout.parkedAt": { $type: "date" } } },
 );
 
 export const cartModels = { carts: defineModel("carts", cartSchema) };

@@ -1,17 +1,25 @@
 import type { Model } from "mongoose";
 import type { Clock } from "../../lib/clock.ts";
-import type { CheckoutAttempt, LinePrice } from "./carts.contract.ts";
+import { KEY_TTL_SECONDS } from "../../lib/idempotency.ts";
+import type { LinePrice } from "./carts.contract.ts";
 import {
 	type CartDocument,
 	type CartLineDocument,
+	MAX_APPLIED,
 	MAX_LINES,
 	MAX_PIECES,
 	MAX_QUANTITY,
-	MAX_REMEMBERED,
 } from "./carts.model.ts";
 
 const MAX_TIME_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
+
+const KEY_MS = KEY_TTL_SECONDS * 1000;
+/** What was applied within the time that keys are kept. */
+const STILL_KEPT = {
+	$filter: { input: "$applied", cond: { $gt: ["$$this.at", { $subtract: ["$$NOW", KEY_MS] }] } },
+};
+const HAS_ROOM = { $lt: [{ $size: STILL_KEPT }, MAX_APPLIED] };
 
 type Expression = Record<string, unknown>;
 
@@ -120,80 +128,10 @@ export class CartRepository {
 		return this.#change(guard, lines, isAllowed, seed);
 	}
 
-	/** Takes an open cart for an order; a key that ended before, or another checkout, keeps it out. */
-	claim(
-		id: string,
-		userId: string | null,
-		checkout: { orderId: string; keyHash: string },
-	): Promise<CartDocument | null> {
-		return this.#carts
-			.findOneAndUpdate(
-				{ _id: id, userId, status: "open", checkout: null, "attempts.keyHash": { $ne: checkout.keyHash } },
-				{
-					$set: { checkout: { ...checkout, at: this.#clock.now() }, updatedAt: this.#clock.now() },
-					$inc: { version: 1 },
-				},
-				{ new: true, maxTimeMS: MAX_TIME_MS },
-			)
-			.lean<CartDocument>();
-	}
-
-	async free(
-		id: string,
-		orderId: string,
-		attempt: CheckoutAttempt | undefined,
-		prices: readonly LinePrice[],
-	): Promise<void> {
-		const remembered = attempt ? [attempt] : [];
-		// A price in another currency never enters a cart: that line keeps the old one, and its problem is shown.
-		const isNow = {
-			$and: [{ $eq: ["$$this.sku", "$$line.sku"] }, { $eq: ["$$this.unitPrice.currency", "$currency"] }],
-		};
-		const repriced = {
-			$map: {
-				input: "$lines",
-				as: "line",
-				in: {
-					$mergeObjects: [
-						"$$line",
-						{
-							$first: {
-								$map: {
-									input: { $filter: { input: { $literal: prices }, cond: isNow } },
-									in: { unitPrice: "$$this.unitPrice", title: "$$this.title" },
-								},
-							},
-						},
-					],
-				},
-			},
-		};
-		await this.#carts.collection.updateOne({ _id: id as never, status: "open", "checkout.orderId": orderId }, [
-			{
-				$set: {
-					checkout: null,
-					attempts: { $slice: [{ $concatArrays: ["$attempts", { $literal: remembered }] }, -MAX_REMEMBERED] },
-					...(prices.length > 0 ? { lines: repriced } : {}),
-					version: { $add: ["$version", 1] },
-				},
-			},
-		]);
-	}
-
-	async finish(id: string, orderId: string): Promise<void> {
-		await this.#carts.updateOne(
-			{ _id: id, status: "open", "checkout.orderId": orderId },
-			{ $set: { status: "ordered", updatedAt: this.#clock.now() }, $inc: { version: 1 } },
-		);
-	}
-
-	/** Carts held for longer than any checkout lives. */
-	staleClaims(olderThan: Date, limit: number): Promise<CartDocument[]> {
-		return this.#carts
-			.find({ status: "open", "checkout.at": { $lt: olderThan } })
-			.limit(limit)
-			.maxTimeMS(MAX_TIME_MS)
-			.lean<CartDocument[]>();
+	/** Whether the cart takes no more commands with a key for now. */
+	isFull({ applied }: CartDocument): boolean {
+		const since = this.#clock.nowMs() - KEY_MS;
+		return applied.filter(({ at }) => at.getTime() > since).length >= MAX_APPLIED;
 	}
 
 	async #change(
@@ -209,14 +147,16 @@ export class CartRepository {
 			status: "open",
 			checkout: null,
 			...(ifMatch === undefined ? {} : { version: ifMatch }),
-			...(seed === undefined ? {} : { applied: { $ne: seed } }),
+			...(seed === undefined ? {} : { "applied.seed": { $ne: seed }, $and: [{ $expr: HAS_ROOM }] }),
 			...also,
 		};
 		const applied =
-			seed === undefined ? {} : { applied: { $slice: [{ $concatArrays: ["$applied", [seed]] }, -MAX_REMEMBERED] } };
+			seed === undefined
+				? {}
+				: { applied: { $concatArrays: [STILL_KEPT, [{ seed: { $literal: seed }, at: "$$NOW" }]] } };
 		const changed = await this.#carts.collection.findOneAndUpdate(
 			filter as never,
-			[{ $set: { lines, ...applied, version: { $add: ["$version", 1] }, updatedAt: this.#clock.now() } }],
+			[{ $set: { lines, ...applied, version: { $add: ["$version", 1] }, updatedAt: "$$NOW" } }],
 			AFTER,
 		);
 		return changed as CartDocument | null;

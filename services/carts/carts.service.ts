@@ -5,8 +5,9 @@ import { currencyRule, idRule, priceRule, quantityRule, skuRule } from "../../li
 import { type AppContext, defineService } from "../../lib/typed.ts";
 import { type CommandModels, commandSeed, commands } from "../../mixins/commands.mixin.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
+import { parking } from "../../mixins/parking.mixin.ts";
 import type { Quote } from "../products/products.contract.ts";
-import type { Cart } from "./carts.contract.ts";
+import type { Cart, CartClaim } from "./carts.contract.ts";
 import {
 	type CartDocument,
 	type CartLineDocument,
@@ -14,17 +15,19 @@ import {
 	MAX_LINES,
 	MAX_PIECES,
 	MAX_QUANTITY,
+	STALE_CLAIM_MS,
 } from "./carts.model.ts";
 import { CartRepository, type Guard } from "./carts.repository.ts";
 import { toCart } from "./carts.views.ts";
+import { sweepClaims } from "./claim-sweep.ts";
+import { ClaimRepository } from "./claims.repository.ts";
 
 const QUICK = { timeout: 5_000 };
 const SWEEP_EVERY_MS = 5_000;
-/** A claim this old belongs to no checkout that could still run. */
-const STALE_CLAIM_MS = 30_000;
 
 interface Vars extends DbVars<typeof cartModels & CommandModels> {
 	repository: CartRepository;
+	claims: ClaimRepository;
 	sweep: Loop;
 }
 interface Methods {
@@ -38,9 +41,11 @@ interface Methods {
 	): Promise<CartDocument>;
 	/** Of a line that is to stay. Undefined when there is no such line. @throws CONFLICT when it is no longer for sale */
 	quoteOfLine(ctx: AppContext<unknown>, guard: Guard, lineId: string): Promise<Quote | undefined>;
-	/** A cart as its owner sees it, with what is wrong with its lines now. `known` has just been asked for. */
-	view(ctx: AppContext<unknown>, cart: CartDocument, known?: Quote): Promise<Cart>;
-	freeAbandoned(): Promise<void>;
+	/** A cart as its owner sees it, with what is wrong with its lines now. */
+	view(ctx: AppContext<unknown>, cart: CartDocument): Promise<Cart>;
+	/** Who has a cart that could not be taken. */
+	holderOf(cart: CartDocument, wanted: { orderId: string; keyHash: string; isNew: boolean }): CartClaim;
+	sweepClaims(): Promise<void>;
 }
 
 const idParams = { id: idRule() };
@@ -48,7 +53,23 @@ const lineParams = { ...idParams, lineId: idRule() };
 
 export default defineService<Record<string, unknown>, Methods, Vars>()({
 	name: "carts",
-	mixins: [commands(), db(cartModels)],
+	mixins: [
+		commands(),
+		parking<Vars, Methods>({
+			claim: {
+				list(limit) {
+					return this.claims.parked(limit);
+				},
+				count() {
+					return this.claims.countParked();
+				},
+				resume(id) {
+					return this.claims.resume(id);
+				},
+			},
+		}),
+		db(cartModels),
+	],
 	actions: {
 		create: {
 			visibility: "published",
@@ -113,7 +134,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const guard = this.guardOf(ctx);
 				const seed = commandSeed(ctx);
 				const changed = await this.repository.addLine(guard, lineOf(quote, quantity), seed);
-				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })), quote);
+				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })));
 			},
 		},
 		updateLine: {
@@ -128,7 +149,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const quote = quantity === 0 ? undefined : await this.quoteOfLine(ctx, guard, lineId);
 				const now = quote && { sku: quote.sku, title: quote.title, unitPrice: quote.price };
 				const changed = await this.repository.setQuantity(guard, lineId, quantity, now, undefined);
-				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })), quote);
+				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })));
 			},
 		},
 		removeLine: {
@@ -146,19 +167,15 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		claim: {
 			visibility: "public",
-			params: { ...idParams, orderId: idRule(), keyHash: "string" },
-			async handler(ctx) {
-				const { id, orderId, keyHash } = ctx.params;
+			params: { ...idParams, orderId: idRule(), keyHash: "string", isNew: { type: "boolean", optional: true } },
+			async handler(ctx): Promise<CartClaim> {
+				const { id, orderId, keyHash, isNew = false } = ctx.params;
 				const userId = ctx.meta.user?.id ?? null;
-				const claimed = await this.repository.claim(id, userId, { orderId, keyHash });
-				if (claimed) return { cart: toCart(claimed), userId, orderId, attempt: null };
+				const claimed = await this.claims.take(id, userId, { orderId, keyHash }, isNew);
+				if (claimed) return { cart: toCart(claimed), userId, holder: "own", orderId, isStale: false };
 				const cart = await this.repository.find(id);
 				if (!cart || cart.userId !== userId) throw notYours("The cart", cart);
-				const attempt = cart.attempts.find(ended => ended.keyHash === keyHash) ?? null;
-				if (attempt) return { cart: toCart(cart), userId, orderId, attempt };
-				if (cart.checkout?.keyHash === keyHash)
-					return { cart: toCart(cart), userId, orderId: cart.checkout.orderId, attempt: null };
-				throw notOpen(cart);
+				return this.holderOf(cart, { orderId, keyHash, isNew });
 			},
 		},
 		free: {
@@ -166,7 +183,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: {
 				...idParams,
 				orderId: idRule(),
-				attempt: { type: "object", optional: true, strict: false, props: { keyHash: "string", requestHash: "string" } },
+				keptKey: { type: "string", optional: true },
 				prices: {
 					type: "array",
 					optional: true,
@@ -174,15 +191,15 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				},
 			},
 			async handler(ctx) {
-				const { id, orderId, attempt, prices = [] } = ctx.params;
-				await this.repository.free(id, orderId, attempt, prices);
+				const { id, orderId, keptKey, prices = [] } = ctx.params;
+				await this.claims.free(id, orderId, keptKey, prices);
 			},
 		},
 		finish: {
 			visibility: "public",
 			params: { ...idParams, orderId: idRule() },
 			async handler(ctx) {
-				await this.repository.finish(ctx.params.id, ctx.params.orderId);
+				await this.claims.finish(ctx.params.id, ctx.params.orderId);
 			},
 		},
 	},
@@ -197,7 +214,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		async explain(guard, seed, { lineId, quote }) {
 			const cart = await this.repository.find(guard.id);
 			if (!cart || cart.userId !== guard.userId) throw notYours("The cart", cart);
-			if (seed !== undefined && cart.applied.includes(seed)) return cart;
+			if (seed !== undefined && cart.applied.some(applied => applied.seed === seed)) return cart;
 			if (cart.status !== "open" || cart.checkout) throw notOpen(cart);
 			if (guard.ifMatch !== undefined && guard.ifMatch !== cart.version) {
 				throw new DomainError("VERSION_MISMATCH", `The cart is at version ${cart.version} by now`, {
@@ -206,6 +223,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			}
 			if (lineId !== undefined && !cart.lines.some(line => line.id === lineId)) throw notFound("The line");
 			if (quote && quote.price.currency !== cart.currency) throw foreign(quote, cart.currency);
+			if (seed !== undefined && this.repository.isFull(cart)) throw tooOften();
 			throw tooMuch();
 		},
 		async quoteOfLine(ctx, guard, lineId) {
@@ -218,37 +236,47 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				errors: [{ field: line.sku, code: "withdrawn", message: "no longer for sale" }],
 			});
 		},
-		async view(ctx, cart, known) {
-			if (cart.status !== "open") return toCart(cart);
-			const quotes = new Map<string, Quote>(known ? [[known.sku, known]] : []);
-			const others = cart.lines.map(({ sku }) => sku).filter(sku => !quotes.has(sku));
-			try {
-				const found = others.length > 0 ? await this.quotesOf(ctx, others) : [];
-				for (const [sku, quote] of found) quotes.set(sku, quote);
-			} catch (error) {
+		async view(ctx, cart) {
+			if (cart.status !== "open" || cart.lines.length === 0) return toCart(cart);
+			const skus = cart.lines.map(({ sku }) => sku);
+			const quotes = await this.quotesOf(ctx, skus).catch(error => {
 				// A cart can be looked at while the catalogue is away; its checkout asks again.
 				this.logger.warn("A cart is shown without the prices of now", error);
-				return toCart(cart);
-			}
+				return undefined;
+			});
 			return toCart(cart, quotes);
 		},
-		/** A process that died between taking a cart and writing its order leaves the cart held: ask, then free it. */
-		async freeAbandoned() {
-			const olderThan = new Date(this.broker.stoa.database.clockOf(this.name).nowMs() - STALE_CLAIM_MS);
-			for (const cart of await this.repository.staleClaims(olderThan, 50)) {
-				const orderId = cart.checkout?.orderId ?? "";
-				const { fate } = await this.broker.call("orders.fate", { orderId });
-				if (fate === "abandoned") await this.repository.free(cart._id, orderId, undefined, []);
-				if (fate === "placed") await this.repository.finish(cart._id, orderId);
+		holderOf(cart, { orderId, keyHash, isNew }) {
+			const userId = cart.userId;
+			const { checkout } = cart;
+			const claim = { cart: toCart(cart), userId, isStale: false };
+			if (checkout) {
+				const isSame = checkout.keyHash === keyHash;
+				const heldMs = this.broker.stoa.database.clockOf(this.name).nowMs() - checkout.at.getTime();
+				const isStale = cart.status === "open" && heldMs > STALE_CLAIM_MS;
+				return { ...claim, holder: isSame ? "same" : "other", orderId: checkout.orderId, isStale };
 			}
+			const ended = isNew ? undefined : cart.attempts.find(attempt => attempt.keyHash === keyHash);
+			// It was held when this attempt came, and is free by now.
+			return { ...claim, holder: ended ? "ended" : "other", orderId: ended?.orderId ?? orderId };
+		},
+		async sweepClaims() {
+			const mayBeMore = await sweepClaims({
+				claims: this.claims,
+				clock: this.broker.stoa.database.clockOf(this.name),
+				fateOf: async claim => (await this.broker.call("orders.fate", claim)).fate,
+				onError: (cartId, error) => this.logger.warn(`${cartId} could not be looked at yet`, error),
+			});
+			if (mayBeMore) this.sweep.kick();
 		},
 	},
 	created() {
 		this.repository = new CartRepository(this.models.carts, this.broker.stoa.database.clockOf(this.name));
+		this.claims = new ClaimRepository(this.models.carts);
 	},
 	started() {
 		const onError = (error: unknown) => this.logger.warn("Held carts could not be looked at yet", error);
-		this.sweep = createLoop(SWEEP_EVERY_MS, () => this.freeAbandoned(), onError);
+		this.sweep = createLoop(SWEEP_EVERY_MS, () => this.sweepClaims(), onError);
 		this.sweep.start();
 	},
 	async stopped() {
@@ -257,10 +285,14 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 });
 
 const notOpen = (cart: CartDocument): DomainError =>
-	new DomainError(
-		"CART_NOT_OPEN",
-		cart.status === "ordered" ? "This cart was ordered" : "Another checkout of this cart is under way",
-	);
+	cart.status === "ordered"
+		? new DomainError("CART_NOT_OPEN", "This cart was ordered")
+		: new DomainError("CART_NOT_OPEN", "A checkout of this cart is under way", { retryAfterSeconds: 1 });
+
+const tooOften = (): DomainError =>
+	new DomainError("RATE_LIMITED", "This cart was changed too often under Idempotency-Keys within 24 hours", {
+		retryAfterSeconds: 3_600,
+	});
 
 const lineOf = ({ sku, productId, title, price }: Quote, quantity: number): CartLineDocument => ({
 	id: newId("lin"),

@@ -100,10 +100,10 @@ export interface OrdersActions {
 	/** Internal: an order as its owner sees it, for the services that tell people of it. */
 	"orders.snapshot": Action<{ id: string }, Order>;
 	/**
-	 * Internal: what became of the order that holds a cart. One that was never written is ruled out for good, so that a
-	 * process that wakes up late cannot write it.
+	 * Internal: what became of the attempt that holds a cart. One that was never written is ended for good by the question,
+	 * so that a process that wakes up late cannot write it.
 	 */
-	"orders.fate": Action<{ orderId: string }, { fate: "placed" | "running" | "abandoned" }>;
+	"orders.fate": Action<{ orderId: string; cartId: string }, { fate: "placed" | "running" | "abandoned" }>;
 	/** CONFLICT above what was captured and not refunded. */
 	"orders.refund": Action<
 		{ id: string; amount?: Money; lines?: { sku: string; quantity: number }[]; reason: string },

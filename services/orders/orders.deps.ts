@@ -30,14 +30,14 @@ export function createDeps(
 		later,
 		...(requestId ? { requestId } : {}),
 		carts: {
-			claim: (id, orderId, keyHash) => caller.call("carts.claim", { id, orderId, keyHash }, QUICK),
-			free: (id, orderId, attempt, prices) =>
-				caller.call("carts.free", {
-					id,
-					orderId,
-					...(attempt ? { attempt } : {}),
-					...(prices?.length ? { prices } : {}),
-				}),
+			claim: (id, orderId, keyHash, isNew) =>
+				caller.call("carts.claim", { id, orderId, keyHash, ...(isNew ? { isNew } : {}) }, QUICK),
+			free: (id, orderId, keptKey, prices) =>
+				caller.call(
+					"carts.free",
+					{ id, orderId, ...(keptKey ? { keptKey } : {}), ...(prices?.length ? { prices } : {}) },
+					QUICK,
+				),
 			finish: (id, orderId) => caller.call("carts.finish", { id, orderId }, QUICK),
 		},
 		prices: { quote: async skus => (await caller.call("products.quote", { skus }, QUICK)).quotes },

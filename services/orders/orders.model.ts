@@ -40,8 +40,18 @@ export interface Failure {
 	isFinal: boolean;
 }
 
+/**
+ * The collection is the register of checkout attempts: every claim of a cart ends as one document under the id that was
+ * chosen when the cart was claimed. Either it is an order, or a tombstone (`isTombstone`): an attempt that ended before
+ * there was an order, with `status: "failed"`, `position: "done"`, no lease, the cart's id, no lines, and totals of
+ * nothing. A tombstone is in no list, is counted nowhere and is NOT_FOUND for everybody who asks for an order; it goes
+ * after its key.
+ */
 export interface OrderDocument {
 	_id: string;
+	isTombstone: boolean;
+	/** Of a tombstone only: when it may go. */
+	expireAt?: Date;
 	number: string;
 	/** Null for a guest. */
 	userId: string | null;
@@ -49,6 +59,15 @@ export interface OrderDocument {
 	cartId: string;
 	keyHash: string;
 	requestHash: string;
+	/**
+	 * The key's hash as long as this attempt is what the key stands for: unique, so that one key makes one attempt, whatever
+	 * its cart. Null when a repeat is to try anew, since the attempt ended in nothing final.
+	 */
+	liveKey: string | null;
+	/** From then on the key may be used for something else. */
+	keyUntil: Date | null;
+	/** Of the first request; null when there was none, as in a sweep. */
+	requestId: string | null;
 	status: OrderStatus;
 	position: SagaPosition;
 	/** Who works on the saga: whoever took the epoch, until the database's clock says so. Null when nobody has to. */
@@ -64,7 +83,7 @@ export interface OrderDocument {
 	refundTotal: number;
 	history: OrderHistoryEntry[];
 	failure: Failure | null;
-	/** The first answer of the checkout, as it was sent. */
+	/** The first answer of the checkout, as it was sent: the order, or a refusal that is final. */
 	outcome: Outcome | null;
 	commands: CommandDocument[];
 	cancelReason: string | null;
@@ -79,12 +98,17 @@ const text = { type: String, required: true };
 const orderSchema = new Schema<OrderDocument>(
 	{
 		_id: text,
+		isTombstone: { type: Boolean, default: false },
+		expireAt: Date,
 		number: text,
 		userId: { type: String, default: null },
-		email: text,
+		email: { type: String, default: "" },
 		cartId: text,
-		keyHash: text,
-		requestHash: text,
+		keyHash: { type: String, default: "" },
+		requestHash: { type: String, default: "" },
+		liveKey: { type: String, default: null },
+		keyUntil: { type: Date, default: null },
+		requestId: { type: String, default: null },
 		status: text,
 		position: text,
 		lease: mixed(null),
@@ -109,8 +133,11 @@ const orderSchema = new Schema<OrderDocument>(
 );
 orderSchema.index({ number: 1 }, { unique: true });
 orderSchema.index({ userId: 1, createdAt: -1, _id: -1 });
-orderSchema.index({ createdAt: -1, _id: -1 });
-orderSchema.index({ status: 1, createdAt: -1, _id: -1 });
+// Tombstones stand apart, so that no number of them makes a list of orders slower.
+orderSchema.index({ isTombstone: 1, createdAt: -1, _id: -1 });
+orderSchema.index({ isTombstone: 1, status: 1, createdAt: -1, _id: -1 });
+orderSchema.index({ liveKey: 1 }, { unique: true, partialFilterExpression: { liveKey: { $type: "string" } } });
+orderSchema.index({ expireAt: 1 }, { expireAfterSeconds: 0 });
 orderSchema.index({ email: 1, createdAt: -1, _id: -1 });
 orderSchema.index({ "lease.until": 1 }, { partialFilterExpression: { "lease.until": { $type: "date" } } });
 orderSchema.index(

@@ -1,9 +1,10 @@
 import type { Model } from "mongoose";
 import { DomainError, isDuplicateKey } from "../../lib/errors.ts";
+import { KEY_TTL_SECONDS } from "../../lib/idempotency.ts";
 import { newOrderNumber } from "../../lib/ids.ts";
 import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
 import type { CommandDocument, OrderDocument, RefundDocument } from "./orders.model.ts";
-import type { Change, Orders } from "./use-cases/ports.ts";
+import type { Change, Created, Orders } from "./use-cases/ports.ts";
 import { StaleLease } from "./use-cases/saga.ts";
 
 const MAX_TIME_MS = 5_000;
@@ -11,6 +12,9 @@ const LEASE_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
 const MAX_COMMANDS = 50;
 const NUMBER_ATTEMPTS = 5;
+const KEY_MS = KEY_TTL_SECONDS * 1000;
+/** Longer than the key it keeps, and than any process could sleep on its way to the same id. */
+const TOMBSTONE_MS = 2 * KEY_MS;
 
 const leaseUntil = { $add: ["$$NOW", LEASE_MS] };
 
@@ -31,27 +35,54 @@ export class OrderRepository implements Orders {
 		this.#onEvent = onEvent;
 	}
 
-	async create(order: OrderDocument): Promise<OrderDocument | null> {
+	async create(order: OrderDocument): Promise<Created> {
 		for (let attempt = 1; ; attempt++) {
-			const document = { ...order, number: newOrderNumber() };
 			try {
-				// An upsert as a pipeline, because the lease is measured by the database's clock.
-				const created = await this.#orders.collection.findOneAndUpdate(
-					{ _id: order._id as never, version: 0 },
-					[{ $replaceWith: { $mergeObjects: [{ $literal: document }, { lease: { until: leaseUntil, epoch: 1 } }] } }],
-					{ ...AFTER, upsert: true },
-				);
-				return created as unknown as OrderDocument;
+				return { created: await this.#insert({ ...order, number: newOrderNumber() }), taken: null };
 			} catch (error) {
 				if (!isDuplicateKey(error)) throw error;
-				// Either this id is taken, which is final, or by a rare chance the number is.
-				if (attempt >= NUMBER_ATTEMPTS || (await this.#orders.exists({ _id: order._id }))) return null;
+				// The id is taken, or the key is, or by a rare chance the number.
+				const sameId = await this.attempt(order._id);
+				if (sameId) return { created: null, taken: "id", by: sameId };
+				const sameKey = order.liveKey ? await this.byKey(order.liveKey) : null;
+				if (sameKey) return { created: null, taken: "key", by: sameKey };
+				if (attempt >= NUMBER_ATTEMPTS) throw tooBusy();
 			}
 		}
 	}
 
+	/** An upsert as a pipeline, because lease and key are measured by the database's clock. */
+	async #insert(document: OrderDocument): Promise<OrderDocument> {
+		const times = {
+			...(document.liveKey ? { keyUntil: { $add: ["$$NOW", KEY_MS] } } : {}),
+			...(document.isTombstone
+				? { expireAt: { $add: ["$$NOW", TOMBSTONE_MS] } }
+				: { lease: { until: leaseUntil, epoch: 1 } }),
+		};
+		const created = await this.#orders.collection.findOneAndUpdate(
+			{ _id: document._id as never, version: 0 },
+			[{ $replaceWith: { $mergeObjects: [{ $literal: document }, times] } }],
+			{ ...AFTER, upsert: true },
+		);
+		return created as unknown as OrderDocument;
+	}
+
+	/** An order; a tombstone is none. */
 	find(id: string): Promise<OrderDocument | null> {
+		return this.#orders
+			.findOne({ _id: id, isTombstone: { $ne: true } })
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<OrderDocument>();
+	}
+
+	attempt(id: string): Promise<OrderDocument | null> {
 		return this.#orders.findById(id).maxTimeMS(MAX_TIME_MS).lean<OrderDocument>();
+	}
+
+	async byKey(keyHash: string): Promise<OrderDocument | null> {
+		const isOver = { liveKey: keyHash, $expr: { $lte: ["$keyUntil", "$$NOW"] } };
+		await this.#orders.updateOne(isOver, { $set: { liveKey: null } }, { maxTimeMS: MAX_TIME_MS });
+		return this.#orders.findOne({ liveKey: keyHash }).maxTimeMS(MAX_TIME_MS).lean<OrderDocument>();
 	}
 
 	async write(order: OrderDocument, change: Change): Promise<OrderDocument> {
@@ -197,7 +228,7 @@ export class OrderRepository implements Orders {
 			$or: [{ createdAt: { $lt: after.createdAt } }, { createdAt: after.createdAt, _id: { $lt: after.id } }],
 		};
 		return this.#orders
-			.find({ ...filter, ...older })
+			.find({ ...ordersOnly(filter), ...older })
 			.sort({ createdAt: -1, _id: -1 })
 			.limit(limit)
 			.maxTimeMS(MAX_TIME_MS)
@@ -205,9 +236,13 @@ export class OrderRepository implements Orders {
 	}
 
 	count(filter: ListFilter): Promise<number> {
-		return this.#orders.countDocuments(filter).maxTimeMS(MAX_TIME_MS);
+		return this.#orders.countDocuments(ordersOnly(filter)).maxTimeMS(MAX_TIME_MS);
 	}
 }
+
+/** Tombstones have neither a user nor an address: such lists need no word of them. */
+const ordersOnly = (filter: ListFilter) =>
+	filter.userId !== undefined || filter.email !== undefined ? filter : { isTombstone: false, ...filter };
 
 /** Values for a pipeline, in which a text that begins with `$` would be read as a field. */
 const literal = (fields: object): Record<string, unknown> =>

@@ -1,6 +1,6 @@
 import { decodeCursor, encodeCursor } from "../../lib/cursor.ts";
-import { DomainError, notFound, notYours } from "../../lib/errors.ts";
-import { keyHash, type Outcome, replay, requestHash } from "../../lib/idempotency.ts";
+import { notFound, notYours } from "../../lib/errors.ts";
+import { keyHash, type Outcome, refusedAs, replay, requestHash } from "../../lib/idempotency.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { mayDo } from "../../lib/permissions.ts";
 import { amountRule, emailRule, idRule, listRules, quantityRule, skuRule, textRule } from "../../lib/rules.ts";
@@ -119,12 +119,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			visibility: "published",
 			rest: { route: "POST /carts/:id/checkout", status: 201, location: "/orders/:id" },
 			permissions: "anyone",
-			openapi: {
-				summary: "Buy what is in the cart",
-				description:
-					"409 names the lines: PRICE_CHANGED for another price or currency, CONFLICT for what was withdrawn, STOCK_INSUFFICIENT.",
-				response: "Order",
-			},
+			openapi: { summary: "Buy what is in the cart", response: "Order" },
 			idempotency: "aggregate",
 			isKeyRequired: true,
 			timeout: CHECKOUT_TIMEOUT_MS,
@@ -205,9 +200,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		fate: {
 			visibility: "public",
-			params: { orderId: idRule() },
+			params: { orderId: idRule(), cartId: idRule() },
 			async handler(ctx) {
-				return { fate: await fateOf(this.depsFor(ctx), ctx.params.orderId) };
+				const { fate } = await fateOf(this.depsFor(ctx), ctx.params);
+				return { fate };
 			},
 		},
 	},
@@ -272,6 +268,6 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 
 /** The first answer is made from the kept outcome as every later one is, so that they are equal to the letter. */
 function first(outcome: Outcome): Order {
-	if (outcome.status !== "done") throw new DomainError("INTERNAL", "A refusal was kept where an order was expected");
+	if (outcome.status === "refused") throw refusedAs(outcome);
 	return JSON.parse(outcome.text);
 }

@@ -46,7 +46,6 @@ export function wire(service: ProductsService): ProductsParts {
 		products: models.products,
 		trees: models.categories,
 		categories,
-		currency: broker.stoa.config.shopCurrency,
 		now: clock.now,
 		receive: receive("demo"),
 		onLevels: async changes => {

@@ -66,7 +66,8 @@ export function toProblem(error: unknown, requestId: string): ProblemAnswer {
 		status,
 		code,
 		detail: own && code !== "INTERNAL" && thrown !== "VALIDATION_ERROR" ? messageOf(error) : MESSAGES[code],
-		requestId,
+		// The same refusal told again is the same document; the header names the request that asked again.
+		requestId: data.requestId ?? requestId,
 	};
 	if (code === "VALIDATION_ERROR") {
 		problem.errors = fieldErrors(error);

@@ -1,11 +1,11 @@
-import { DomainError, errorType, isErrorType } from "../../../lib/errors.ts";
+import { asDomainError, DomainError, errorType, isErrorType } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
-import { refusal, success } from "../../../lib/idempotency.ts";
+import { refusal, refusedAs, success } from "../../../lib/idempotency.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { historyEntry } from "../domain/order-states.ts";
 import type { Failure, OrderDocument } from "../orders.model.ts";
 import { toOrder } from "../orders.views.ts";
-import type { Deps } from "./ports.ts";
+import type { Created, Deps } from "./ports.ts";
 import { about, runSaga, type Saga, STALE } from "./saga.ts";
 
 /**
@@ -24,10 +24,9 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 	const { orders, stock, payments, carts, clock, later } = deps;
 	return {
 		async create(state) {
-			const order = await orders.create(state.order);
-			if (!order)
-				throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
-			return { ...state, order };
+			const written = await orders.create(state.order);
+			if (written.taken) throw new Taken(written);
+			return { ...state, order: written.created };
 		},
 		async reserve(state) {
 			await stock.reserve(state.order._id, goods(state.order));
@@ -135,17 +134,16 @@ function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", Order
 				return {
 					status: "failed",
 					position: "done",
+					...endingOf(current, current.failure ?? failure),
 					payment: { ...current.payment, status: "failed" },
 					history: [...current.history, historyEntry(current.status, "failed", now, "checkout", reason)],
 					outbox: [newEvent("order.failed", { orderId: current._id, reason }, about(deps, current.version + 1, now))],
 					lease: "keep",
 				};
 			}),
-		/** Undoes the claim of the cart; a final outcome stays with the cart for repeats of the key. */
+		/** Undoes the claim of the cart. */
 		async free(order) {
-			const { keyHash, requestHash, cartId, _id } = order;
-			const outcome = order.failure?.isFinal ? refusal(toError(order.failure)) : undefined;
-			await carts.free(cartId, _id, outcome && { keyHash, requestHash, outcome });
+			await carts.free(order.cartId, order._id, order.liveKey ?? undefined);
 			return orders.write(order, () => ({ lease: "end" }));
 		},
 	};
@@ -164,17 +162,52 @@ const withPayment = (
 export const toError = ({ type, message, data }: Failure): DomainError =>
 	new DomainError(isErrorType(type) ? type : "SERVICE_UNAVAILABLE", message, data ?? {});
 
+/** What a failure leaves for repeats of the key: its refusal when that is final, else a key that may try anew. */
+export function endingOf(
+	{ keyHash, requestId }: Pick<OrderDocument, "keyHash" | "requestId">,
+	failure: Failure,
+): Pick<OrderDocument, "outcome" | "liveKey"> {
+	const outcome = failure.isFinal ? (refusal(toError(failure), requestId) ?? null) : null;
+	return { outcome, liveKey: outcome ? keyHash : null };
+}
+
+/** What a failed attempt answers: to the letter what a repeat will be told. */
+export function refusalFor(order: OrderDocument, failure: Failure): DomainError {
+	const { outcome } = endingOf(order, failure);
+	return outcome ? refusedAs(outcome) : toError(failure);
+}
+
+const TAKEN = "ATTEMPT_TAKEN";
+
+/** Inside these use cases only: the attempt could not be written, since another one stands in its place. */
+class Taken extends Error {
+	readonly type = TAKEN;
+	readonly written: Created & { taken: "id" | "key" };
+
+	constructor(written: Created & { taken: "id" | "key" }) {
+		super("Another attempt stands in this one's place");
+		this.name = "Taken";
+		this.written = written;
+	}
+}
+
+/** The saga's first step: the order stands, or what stands in its place. */
+export async function createOrder(deps: Deps, order: OrderDocument): Promise<Created> {
+	const state = { order, token: "" };
+	try {
+		const created = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, { to: "create" });
+		return { created: created.order, taken: null };
+	} catch (error) {
+		if (errorType(error) === TAKEN) return (error as Taken).written;
+		throw error;
+	}
+}
+
 /** Runs a checkout to its end: the order, or the error after everything was undone. */
-export async function runCheckout(
-	deps: Deps,
-	checkout: Checkout,
-	from?: "create" | "reserve" | "sell",
-): Promise<OrderDocument> {
+export async function runCheckout(deps: Deps, checkout: Checkout, from: "reserve" | "sell"): Promise<OrderDocument> {
 	let state = checkout;
 	try {
 		if (from !== "sell") {
-			if (from !== "reserve")
-				state = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, { to: "create" });
 			return await withLease(deps, state.order, async () => {
 				state = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, {
 					from: "reserve",
@@ -209,7 +242,7 @@ async function decline(deps: Deps, order: OrderDocument, error: unknown): Promis
 		// What is left to undo is a recovery's, and so is whatever another process made of it meanwhile.
 		throw unavailable(undoing);
 	}
-	throw toError(failure);
+	throw refusalFor(order, failure);
 }
 
 /** Undoes a checkout. @param from where a recovery goes on */
@@ -240,8 +273,8 @@ const FINAL = new Set(["PAYMENT_DECLINED", "STOCK_INSUFFICIENT"]);
 const TOLD = new Set(["VALIDATION_ERROR"]);
 
 function failureOf(error: unknown): Failure {
-	const type = errorType(error) ?? "SERVICE_UNAVAILABLE";
-	if (!FINAL.has(type) && !TOLD.has(type)) {
+	const known = asDomainError(error);
+	if (!known || !(FINAL.has(known.type) || TOLD.has(known.type))) {
 		return {
 			type: "SERVICE_UNAVAILABLE",
 			message: "The checkout could not be completed; nothing was charged, try again",
@@ -249,15 +282,18 @@ function failureOf(error: unknown): Failure {
 			isFinal: false,
 		};
 	}
-	const { message, data } = error as DomainError;
+	const { type, message, data } = known;
 	return { type, message, data, isFinal: FINAL.has(type) };
 }
 
 const isOver = (error: unknown): boolean =>
 	errorType(error) === STALE || errorType(error) === "IDEMPOTENCY_IN_PROGRESS";
 
+/** What is true of an order whose saga goes on; another service's NOT_FOUND, say, is not. */
+const TRUE_MEANWHILE = new Set([...FINAL, "IDEMPOTENCY_IN_PROGRESS", "SERVICE_UNAVAILABLE"]);
+
 const unavailable = (error: unknown): unknown =>
-	error instanceof DomainError
+	TRUE_MEANWHILE.has(errorType(error) ?? "")
 		? error
 		: new DomainError("SERVICE_UNAVAILABLE", "The order is being completed; ask again with the same key", {
 				retryAfterSeconds: 2,

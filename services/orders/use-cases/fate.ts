@@ -1,54 +1,29 @@
-import { newOrderNumber } from "../../../lib/ids.ts";
-import { zero } from "../../../lib/money.ts";
-import type { Address } from "../orders.contract.ts";
 import type { OrderDocument } from "../orders.model.ts";
 import type { Deps } from "./ports.ts";
+import { RECOVERED, tombstoneOf } from "./tombstone.ts";
 
-const NOWHERE: Address = { name: "", line1: "", city: "", postalCode: "", country: "" };
+export type Fate = "placed" | "running" | "abandoned";
 
 /**
- * What became of the order that a cart waits for. An order that is not there is ruled out: a failed one is written
- * under its id, so that a process that wakes up late finds the id taken.
+ * What became of the attempt that holds a cart. One that is not in the register is ended by the question, unless it may
+ * still be on its way: then a process that wakes up late finds its id taken.
  */
-export async function fateOf(deps: Deps, orderId: string): Promise<"placed" | "running" | "abandoned"> {
-	const order =
-		(await deps.orders.find(orderId)) ??
-		(await deps.orders.create(tombstone(orderId, deps.clock.now()))) ??
-		(await deps.orders.find(orderId));
-	if (!order) return "running";
-	if (order.status === "pending") return "running";
-	if (order.status !== "failed") return "placed";
-	// Under a lease its own saga still frees the cart, with the outcome for repeats of the key.
-	return order.lease ? "running" : "abandoned";
+export async function fateOf(
+	deps: Deps,
+	{ orderId, cartId }: { orderId: string; cartId: string },
+	mayEnd = true,
+): Promise<{ fate: Fate; known: OrderDocument | null }> {
+	const found = await deps.orders.attempt(orderId);
+	if (!found && !mayEnd) return { fate: "running", known: null };
+	const known = found ?? (await end(deps, orderId, cartId));
+	if (!known || known.status === "pending") return { fate: "running", known };
+	if (known.status !== "failed") return { fate: "placed", known };
+	// Under a lease its own saga still frees the cart.
+	return { fate: known.lease ? "running" : "abandoned", known };
 }
 
-function tombstone(orderId: string, now: Date): OrderDocument {
-	const none = zero("EUR");
-	return {
-		_id: orderId,
-		number: newOrderNumber(),
-		userId: null,
-		email: "",
-		cartId: "",
-		keyHash: "",
-		requestHash: "",
-		status: "failed",
-		position: "done",
-		lease: null,
-		lines: [],
-		totals: { subtotal: none, discount: none, shipping: none, tax: none, total: none },
-		shippingAddress: NOWHERE,
-		billingAddress: NOWHERE,
-		payment: { status: "failed", method: "none", amount: none, chargeId: null, captured: 0 },
-		fulfilments: [],
-		refunds: [],
-		refundTotal: 0,
-		history: [{ from: null, to: "failed", at: now.toISOString(), actor: "carts", cause: "never written" }],
-		failure: null,
-		outcome: null,
-		commands: [],
-		cancelReason: null,
-		createdAt: now,
-		version: 1,
-	};
+async function end(deps: Deps, orderId: string, cartId: string): Promise<OrderDocument | null> {
+	const tombstone = tombstoneOf({ orderId, cartId, failure: RECOVERED, actor: "carts" }, deps.clock.now());
+	const written = await deps.orders.create(tombstone);
+	return written.created ?? written.by;
 }

@@ -1,15 +1,17 @@
-import { DomainError } from "../../../lib/errors.ts";
-import { keyReused, type Outcome, refusal } from "../../../lib/idempotency.ts";
+import { asDomainError, DomainError } from "../../../lib/errors.ts";
+import { inProgress, keyReused, type Outcome, refusal } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
-import { isEqual, type Money } from "../../../lib/money.ts";
-import { lineTotal, type Totals, totalsOf } from "../../../lib/totals.ts";
-import type { Cart, CartClaim, LinePrice } from "../../carts/carts.contract.ts";
-import type { Quote } from "../../products/products.contract.ts";
-import { historyEntry, INITIAL_STATUS } from "../domain/order-states.ts";
+import type { Money } from "../../../lib/money.ts";
+import type { CartClaim } from "../../carts/carts.contract.ts";
 import type { Address } from "../orders.contract.ts";
-import type { OrderDocument } from "../orders.model.ts";
-import { runCheckout, toError, undo } from "./checkout-saga.ts";
+import type { Failure, OrderDocument } from "../orders.model.ts";
+import { createOrder, refusalFor, runCheckout, undo } from "./checkout-saga.ts";
+import { type Draft, draftOf } from "./draft.ts";
+import { fateOf } from "./fate.ts";
 import type { Deps } from "./ports.ts";
+import { RECOVERED, tombstoneOf } from "./tombstone.ts";
+
+export { RECOVERED };
 
 export interface PlaceOrder {
 	cartId: string;
@@ -30,155 +32,172 @@ export interface Placed {
 	isReplay: boolean;
 }
 
-/** Buys what is in a cart, once per key. */
+/** What one turn comes to: an end, or the finding that the way is free now. `anew`: whatever the cart remembers of the key. */
+type Turn = Placed | "again" | "anew";
+
+/** Each turn but the last ends an attempt that stood in the way, and there is never more than one. */
+const MAX_TURNS = 4;
+
+/**
+ * Buys what is in a cart, once per key. The register of attempts (the orders' collection) decides: whoever ends a claim
+ * must first win the write under its id, and only then is the cart freed.
+ */
 export async function placeOrder(deps: Deps, input: PlaceOrder): Promise<Placed> {
-	const orderId = newId("ord", deps.clock.nowMs());
-	const claim = await deps.carts.claim(input.cartId, orderId, input.keyHash);
-	if (claim.attempt) {
-		if (claim.attempt.requestHash !== input.requestHash) throw keyReused();
-		return { outcome: claim.attempt.outcome, order: null, isReplay: true };
+	let isNew = false;
+	for (let i = 0; i < MAX_TURNS; i++) {
+		const turn = await takeTurn(deps, input, isNew);
+		if (typeof turn === "object") return turn;
+		isNew ||= turn === "anew";
 	}
-	const known = claim.orderId === orderId ? null : await deps.orders.find(claim.orderId);
+	throw inProgress();
+}
+
+async function takeTurn(deps: Deps, input: PlaceOrder, isNew: boolean): Promise<Turn> {
+	const orderId = newId("ord", deps.clock.nowMs());
+	let claim: CartClaim;
+	try {
+		claim = await deps.carts.claim(input.cartId, orderId, input.keyHash, isNew);
+	} catch (error) {
+		return refuse(deps, orderId, input, error);
+	}
+	switch (claim.holder) {
+		case "own":
+			return buy(deps, claim, input);
+		case "same": {
+			const known = await deps.orders.attempt(claim.orderId);
+			return known ? resume(deps, known, input) : buy(deps, claim, input);
+		}
+		case "ended": {
+			const known = await deps.orders.byKey(input.keyHash);
+			return known ? resume(deps, known, input) : "anew";
+		}
+		case "other":
+			return getPast(deps, claim, orderId, input);
+	}
+}
+
+async function buy(deps: Deps, claim: CartClaim, input: PlaceOrder): Promise<Turn> {
+	let draft: Draft;
+	try {
+		draft = await draftOf(deps, claim, input);
+	} catch (error) {
+		// Another request's claim is not ended for what may pass: the request may be at work.
+		if (claim.holder !== "own") throw error;
+		draft = { refused: asDomainError(error) ?? unanswered(), prices: [], order: null };
+	}
+	if (draft.refused) return giveUp(deps, claim, input, draft);
+	const written = await createOrder(deps, draft.order);
+	if (written.taken) return meet(deps, claim, written, input);
+	return placed(await runCheckout(deps, { order: written.created, token: input.payment.token }, "reserve"), false);
+}
+
+const unanswered = (): DomainError =>
+	new DomainError("SERVICE_UNAVAILABLE", "The prices could not be asked for; try again", { retryAfterSeconds: 1 });
+
+/** The attempt cannot become an order: ends it, unless it became something meanwhile. */
+async function giveUp(
+	deps: Deps,
+	claim: CartClaim,
+	input: PlaceOrder,
+	{ refused, prices }: Draft & { refused: DomainError },
+): Promise<Turn> {
+	const outcome = refusal(refused, deps.requestId);
+	const written = await deps.orders.create(ended(deps, claim.orderId, input, refused, outcome));
+	if (written.taken) return meet(deps, claim, written, input);
+	await deps.carts.free(input.cartId, claim.orderId, written.created.liveKey ?? undefined, prices);
+	if (!outcome) throw refused;
+	return { outcome, order: null, isReplay: false };
+}
+
+/**
+ * Another attempt stands in this one's place, and is the answer. Where the key stands for one of another claim, this
+ * claim ends, without the key.
+ */
+async function meet(
+	deps: Deps,
+	{ orderId }: CartClaim,
+	{ taken, by }: { taken: "id" | "key"; by: OrderDocument },
+	input: PlaceOrder,
+): Promise<Turn> {
+	if (taken === "key") {
+		const { fate } = await fateOf(deps, { orderId, cartId: input.cartId });
+		if (fate === "abandoned") await deps.carts.free(input.cartId, orderId);
+	}
+	return resume(deps, by, input);
+}
+
+/** There is nothing to claim: the refusal is kept for repeats of the key where it is final. */
+async function refuse(deps: Deps, orderId: string, input: PlaceOrder, error: unknown): Promise<Turn> {
+	const outcome = refusal(error, deps.requestId);
+	if (!outcome) throw error;
+	const written = await deps.orders.create(ended(deps, orderId, input, error, outcome));
+	return written.taken ? resume(deps, written.by, input) : { outcome, order: null, isReplay: false };
+}
+
+/** Another key has the cart. If its attempt has ended, or nobody is at work on it any more, the cart is free again. */
+async function getPast(deps: Deps, claim: CartClaim, ownId: string, input: PlaceOrder): Promise<Turn> {
+	const known = await deps.orders.byKey(input.keyHash);
 	if (known) return resume(deps, known, input);
-	const draft = await price(deps, claim, input);
-	return placed(await runCheckout(deps, { order: draft, token: input.payment.token }), false);
+	// Freed between the two looks that the carts took.
+	if (claim.orderId === ownId) return "again";
+	const isOrdered = claim.cart.status === "ordered";
+	const holder = { orderId: claim.orderId, cartId: input.cartId };
+	const { fate, known: theirs } = isOrdered
+		? { fate: "placed" as const, known: null }
+		: await fateOf(deps, holder, claim.isStale);
+	if (fate === "placed") return refuse(deps, ownId, input, new DomainError("CART_NOT_OPEN", "This cart was ordered"));
+	if (fate === "running")
+		throw new DomainError("CART_NOT_OPEN", "Another checkout of this cart is under way", { retryAfterSeconds: 1 });
+	await deps.carts.free(input.cartId, holder.orderId, theirs?.liveKey ?? undefined);
+	return "again";
 }
 
 /** The same key again: the answer it got, or the saga its first request left behind. */
-async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Promise<Placed> {
+async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Promise<Turn> {
+	if (known.status === "failed" && !known.outcome && !known.lease) {
+		// It ended in nothing final. Whoever ended it frees the cart, but may have died before.
+		await deps.carts.free(known.cartId, known._id);
+		return "again";
+	}
 	if (known.requestHash !== input.requestHash) throw keyReused();
 	if (known.outcome) {
-		// Its process may have died before it finished the cart.
-		deps.later("finish the cart", () => deps.carts.finish(known.cartId, known._id));
-		return placed(known, true);
+		const { cartId, _id, liveKey } = known;
+		if (known.status === "failed")
+			deps.later("free the cart", () => deps.carts.free(cartId, _id, liveKey ?? undefined));
+		else deps.later("finish the cart", () => deps.carts.finish(cartId, _id));
+		return { outcome: known.outcome, order: known, isReplay: true };
 	}
 	const order = await deps.orders.takeLease(known._id);
-	if (!order) throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
+	if (!order) throw inProgress();
 	if (order.position === "declining" || order.status === "failed") {
 		const failure = order.failure ?? RECOVERED;
 		await undo(deps, order, failure, order.status === "failed" ? "free" : "void");
-		throw toError(failure);
+		throw refusalFor(order, failure);
 	}
 	const checkout = { order, token: input.payment.token };
 	return placed(await runCheckout(deps, checkout, order.position === "confirmed" ? "sell" : "reserve"), false);
 }
 
-/** What a checkout ends as that nobody asked for again. */
-export const RECOVERED = {
-	type: "SERVICE_UNAVAILABLE",
-	message: "The checkout was interrupted before it was paid; nothing was charged, try again",
-	isFinal: false,
-} as const;
-
 function placed(order: OrderDocument, isReplay: boolean): Placed {
-	if (!order.outcome)
-		throw new DomainError("IDEMPOTENCY_IN_PROGRESS", "This checkout is under way", { retryAfterSeconds: 1 });
+	if (!order.outcome) throw inProgress();
 	return { outcome: order.outcome, order, isReplay };
 }
 
-/** The order as it is about to be made, at the prices of now. @throws PRICE_CHANGED, CONFLICT, VALIDATION_ERROR */
-async function price(deps: Deps, claim: CartClaim, input: PlaceOrder): Promise<OrderDocument> {
-	const { cart, orderId } = claim;
-	try {
-		if (cart.lines.length === 0) throw new DomainError("VALIDATION_ERROR", "The cart is empty");
-		const quotes = await deps.prices.quote(cart.lines.map(line => line.sku));
-		return draftOf(deps, claim, input, new Map(quotes.map(quote => [quote.sku, quote])));
-	} catch (error) {
-		const outcome = refusal(error);
-		const attempt = outcome && { keyHash: input.keyHash, requestHash: input.requestHash, outcome };
-		await deps.carts.free(cart.id, orderId, attempt, error instanceof PriceChanged ? error.prices : []);
-		throw error;
-	}
-}
-
-class PriceChanged extends DomainError {
-	/** What the cart's lines are to cost from now on; only what is in the cart's currency can be. */
-	readonly prices: LinePrice[];
-
-	constructor(cart: Cart, priced: readonly PricedLine[], totals?: Totals) {
-		const changes = changesOf(cart, priced);
-		super("PRICE_CHANGED", "The total is not what you were shown; look at the cart again", {
-			...(changes.length > 0 ? { errors: changes.map(({ sku, problem }) => fieldError(sku, problem)) } : {}),
-			details: { ...(totals ? { totals } : {}), lines: changes.map(({ problem: _, ...change }) => change) },
-		});
-		this.prices = priced
-			.filter(({ unitPrice }) => unitPrice.currency === cart.currency)
-			.map(({ sku, unitPrice, title }) => ({ sku, unitPrice, title }));
-	}
-}
-
-function draftOf(
+function ended(
 	deps: Deps,
-	{ cart, orderId, userId }: CartClaim,
-	input: PlaceOrder,
-	quotes: ReadonlyMap<string, Quote>,
+	orderId: string,
+	{ cartId, keyHash, requestHash }: PlaceOrder,
+	error: unknown,
+	outcome: Outcome | undefined,
 ): OrderDocument {
-	const lines = pricedLines(cart, quotes);
-	// One currency per cart: a sum over two would be none.
-	if (lines.some(({ unitPrice }) => unitPrice.currency !== cart.currency)) throw new PriceChanged(cart, lines);
-	const totals = totalsOf(lines, cart.currency);
-	if (!isEqual(totals.total, input.expectedTotal)) throw new PriceChanged(cart, lines, totals);
-	const now = deps.clock.now();
-	return {
-		_id: orderId,
-		number: "",
-		userId,
-		email: input.email,
-		cartId: cart.id,
-		keyHash: input.keyHash,
-		requestHash: input.requestHash,
-		status: INITIAL_STATUS,
-		position: "started",
-		lease: null,
-		lines,
-		totals,
-		shippingAddress: input.shippingAddress,
-		billingAddress: input.billingAddress ?? input.shippingAddress,
-		payment: { status: "pending", method: input.payment.method, amount: totals.total, chargeId: null, captured: 0 },
-		fulfilments: [],
-		refunds: [],
-		refundTotal: 0,
-		history: [historyEntry(null, INITIAL_STATUS, now, userId ?? "guest", "checkout")],
-		failure: null,
-		outcome: null,
-		commands: [],
-		cancelReason: null,
-		createdAt: now,
-		version: 1,
+	const known = asDomainError(error);
+	const failure: Failure = {
+		type: known?.type ?? RECOVERED.type,
+		message: known?.message ?? RECOVERED.message,
+		...(known ? { data: known.data } : {}),
+		isFinal: outcome !== undefined,
 	};
-}
-
-/** @throws CONFLICT that names every line which is no longer for sale */
-function pricedLines(cart: Cart, quotes: ReadonlyMap<string, Quote>) {
-	const gone = cart.lines.filter(({ sku }) => !quotes.has(sku));
-	if (gone.length > 0) {
-		throw new DomainError("CONFLICT", `${gone.map(({ title }) => title).join(", ")}: no longer for sale`, {
-			errors: gone.map(({ sku }) => fieldError(sku, "withdrawn")),
-		});
-	}
-	return cart.lines.flatMap(line => {
-		const quote = quotes.get(line.sku);
-		if (!quote) return [];
-		const { title, price: unitPrice } = quote;
-		return [{ ...line, title, unitPrice, lineTotal: lineTotal({ unitPrice, quantity: line.quantity }) }];
-	});
-}
-type PricedLine = ReturnType<typeof pricedLines>[number];
-
-type Problem = "withdrawn" | "price_changed" | "currency";
-const MESSAGES: Record<Problem, string> = {
-	withdrawn: "no longer for sale",
-	price_changed: "costs something else now",
-	currency: "priced in another currency now",
-};
-const fieldError = (sku: string, problem: Problem) => ({ field: sku, code: problem, message: MESSAGES[problem] });
-
-function changesOf(cart: Cart, priced: readonly PricedLine[]) {
-	const before = new Map(cart.lines.map(({ id, unitPrice }) => [id, unitPrice]));
-	return priced.flatMap(({ id, sku, unitPrice }) => {
-		const old = before.get(id) ?? unitPrice;
-		if (isEqual(old, unitPrice)) return [];
-		const problem: Problem = unitPrice.currency === cart.currency ? "price_changed" : "currency";
-		return [{ lineId: id, sku, old, new: unitPrice, problem }];
-	});
+	const kept = outcome && { keyHash, requestHash, requestId: deps.requestId ?? null, outcome };
+	const attempt = { orderId, cartId, failure, actor: "checkout", ...(kept ? { kept } : {}) };
+	return tombstoneOf(attempt, deps.clock.now());
 }

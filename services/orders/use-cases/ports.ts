@@ -1,7 +1,7 @@
 import type { Clock } from "../../../lib/clock.ts";
 import type { Failpoints } from "../../../lib/failpoints.ts";
 import type { Money } from "../../../lib/money.ts";
-import type { CartClaim, CheckoutAttempt, LinePrice } from "../../carts/carts.contract.ts";
+import type { CartClaim, LinePrice } from "../../carts/carts.contract.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import type { Quote } from "../../products/products.contract.ts";
 import type { OrderDocument } from "../orders.model.ts";
@@ -13,9 +13,13 @@ interface Goods {
 
 /** The cart of a checkout. */
 export interface Carts {
-	/** A cart that is not the caller's is NOT_FOUND. */
-	claim(cartId: string, orderId: string, keyHash: string): Promise<CartClaim>;
-	free(cartId: string, orderId: string, attempt?: CheckoutAttempt, prices?: LinePrice[]): Promise<void>;
+	/**
+	 * A cart that is not the caller's is NOT_FOUND.
+	 * @param isNew the key is known to stand for nothing any more, whatever the cart remembers of it
+	 */
+	claim(cartId: string, orderId: string, keyHash: string, isNew?: boolean): Promise<CartClaim>;
+	/** Only for a claim that is ended in the register. @param keptKey the key whose final refusal the register keeps */
+	free(cartId: string, orderId: string, keptKey?: string, prices?: LinePrice[]): Promise<void>;
 	finish(cartId: string, orderId: string): Promise<void>;
 }
 
@@ -47,11 +51,21 @@ export type Change = (order: OrderDocument) => Partial<Omit<OrderDocument, "_id"
 	lease: "keep" | "end";
 };
 
-/** Where orders are kept. */
+/** What became of the wish to write an attempt: it stands, or another one stands under its id or its key. */
+export type Created =
+	| { created: OrderDocument; taken: null }
+	| { created: null; taken: "id" | "key"; by: OrderDocument };
+
+/** Where orders are kept, and all other attempts at a checkout. */
 export interface Orders {
-	/** Makes the order with a lease of epoch 1. @returns null when the id is taken */
-	create(order: OrderDocument): Promise<OrderDocument | null>;
+	/** Writes an attempt, an order with a lease of epoch 1; at most one per id, and one per key that is still kept. */
+	create(attempt: OrderDocument): Promise<Created>;
+	/** An order. */
 	find(id: string): Promise<OrderDocument | null>;
+	/** An order or a tombstone. */
+	attempt(id: string): Promise<OrderDocument | null>;
+	/** What a key stands for, unless its time is over. */
+	byKey(keyHash: string): Promise<OrderDocument | null>;
 	/**
 	 * Writes a change if the order is still in the version and under the lease it was made from.
 	 * @throws STALE when someone else works on it

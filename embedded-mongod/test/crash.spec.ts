@@ -12,7 +12,7 @@ import {
 const KILLS = 20;
 const WRITERS = 8;
 /** Small and slow checkpoints, so that many kills land within one. */
-const PARAMS = { checkpointBytes: 60_000, checkpointDelayMs: 3 };
+const PARAMS = { checkpointBytes: 60_000, checkpointDelayMs: 10 };
 
 interface Counter {
 	_id: string;
@@ -111,5 +111,5 @@ describe("When the server is killed under write load, twenty times", () => {
 		expect(duringCheckpoint).toBeGreaterThanOrEqual(5);
 		expect(checkpoints).toBeGreaterThan(10);
 		await folder.remove();
-	}, 120_000);
+	}, 900_000);
 });

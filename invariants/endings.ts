@@ -70,9 +70,18 @@ export async function checkOutboxes(reader: Reader, now: Date, tell: Tell): Prom
 		for await (const { _id, name } of reader.each<Stored & { name: string }>(service, "events", query))
 			tell("I11", _id, `${name} is not published`);
 	}
-	for (const service of CONSUMERS)
-		for await (const { _id } of reader.each<Stored>(service, "dead_letters", { fields: ["_id"] }))
-			tell("I11", _id, `is a dead letter of ${service}`);
+	for (const service of CONSUMERS) {
+		// Dead letters had a collection of their own once; a consumer takes them into its inbox when it starts.
+		for (const [collection, filter] of [
+			["inbox", { deadAt: { $type: "date" } }],
+			["dead_letters", {}],
+		] as const)
+			for await (const { _id } of reader.each<Stored>(service, collection, { filter, fields: ["_id"] }))
+				tell("I11", _id, `is a dead letter of ${service}`);
+		const waits = { filter: { nextAt: { $type: "date" } }, fields: ["_id"] };
+		for await (const { _id } of reader.each<Stored>(service, "inbox", waits))
+			tell("I11", _id, `waits for another attempt of ${service}`);
+	}
 	const late = { filter: { dirtyAt: { $lt: new Date(now.getTime() - GRACE_MS) } }, fields: ["_id"] };
 	for await (const { _id } of reader.each<Stored>("inventory", "stock", late))
 		tell("I11", _id, "has a journal that is not in the ledger");

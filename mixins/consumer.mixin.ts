@@ -1,115 +1,125 @@
 import type { ServiceSchema } from "moleculer";
-import { type Model, Schema } from "mongoose";
-import { isDuplicateKey } from "../lib/errors.ts";
+import { errorLine } from "../lib/attempts.ts";
 import { type AppService, defineMixin, type EventName } from "../lib/typed.ts";
-import type { Delivery, DomainEvent, EventHandler, RetryPolicy } from "../ports/events/port.ts";
-import { collections, type DbVars, defineModel } from "./db.mixin.ts";
+import type { Delivery, DomainEvent, EventHandler } from "../ports/events/port.ts";
+import { collections, type DbVars } from "./db.mixin.ts";
+import { EventWork, type RetryPolicy } from "./event-work.ts";
+import { type DeadLetter, Inbox, inboxModel, type WaitingEvent } from "./inbox.ts";
+import { parking } from "./parking.mixin.ts";
 
-const KEEP_SECONDS = 8 * 86_400;
-const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 10, baseMs: 200, maxMs: 60_000 };
+export type { DeadLetter, WaitingEvent };
 
-interface InboxEntry {
-	_id: string;
-	at: Date;
-}
-
-/** An event that its consumer gave up on, kept until someone replays it. */
-export interface DeadLetter {
-	_id: string;
-	event: DomainEvent;
-	error: string;
-	attempts: number;
-	at: Date;
-}
-
-const inboxSchema = new Schema<InboxEntry>({ _id: String, at: Date }, { versionKey: false });
-// Longer than a stream keeps its messages: what it may send again is still known here.
-inboxSchema.index({ at: 1 }, { expireAfterSeconds: KEEP_SECONDS });
-const deadLetterSchema = new Schema<DeadLetter>(
-	{ _id: String, event: Schema.Types.Mixed, error: String, attempts: Number, at: Date },
-	{ versionKey: false },
-);
-deadLetterSchema.index({ at: -1, _id: -1 });
-
-const definitions = {
-	inbox: defineModel("inbox", inboxSchema),
-	deadLetters: defineModel("dead_letters", deadLetterSchema),
+const DEFAULT_RETRY: RetryPolicy = {
+	maxAttempts: 10,
+	baseMs: 200,
+	maxMs: 60_000,
+	notYetMaxMs: 5 * 60_000,
+	notYetForMs: 7 * 86_400_000,
 };
 
-interface Models {
-	inbox: Model<InboxEntry>;
-	deadLetters: Model<DeadLetter>;
+type Handlers<This> = { [E in EventName]?: (this: This, event: DomainEvent<E>, delivery: Delivery) => Promise<void> };
+interface ConsumerVars {
+	eventWork: EventWork;
 }
 
-type Handlers<This> = { [E in EventName]?: (this: This, event: DomainEvent<E>, delivery: Delivery) => Promise<void> };
+const lists = { $$strict: true, limit: { type: "number", integer: true, min: 1, max: 100, default: 20 } };
 
 /**
- * Makes a service listen to durable events under its own name. The inbox in front of the handlers drops repeats that
- * were done; it is a filter, not the guarantee: an effect takes its own `_id` from the event's id. What fails
- * `maxAttempts` times becomes a dead letter in the service's database, to be listed and replayed by operators.
+ * Makes a service listen to durable events under its own name. What a handler does with an event:
+ *
+ * - it returns: the event is done and never comes again;
+ * - it throws `NotYet` (`lib/not-yet.ts`): another party has to do something first. The event waits and comes again after
+ *   growing pauses without using up an attempt, until `notYetForMs` (a week) is over;
+ * - it throws a definite answer, as one of its own calls gave it (NOT_FOUND, CONFLICT, VALIDATION_ERROR …): trying again
+ *   is no use, and the event is a dead letter at once;
+ * - it throws anything else: the event waits, and is a dead letter after `maxAttempts`.
+ *
+ * Whatever waits, waits in the service's own database (`inbox`), and the stream is free of it: nothing stands behind it.
+ * Each event is in one handler at a time, over all nodes. Still, a node may die between an effect and its note, so the
+ * effect takes its own `_id` from the event's id, or is conditional.
+ *
+ * Operators see dead letters as parked work of the kind `event`, and what waits by the action `retries`.
  */
 export function consumer<V, M = object>(
 	handlers: Handlers<AppService<Record<string, unknown>, M, V>>,
 	retry: Partial<RetryPolicy> = {},
 ): Partial<ServiceSchema> {
-	const own = defineMixin<DbVars<Record<string, never>>>({
-		async started() {
-			const models = this.models as unknown as Models;
-			const once =
-				(handler: EventHandler): EventHandler =>
-				async (event, delivery) => {
-					if (await models.inbox.exists({ _id: event.id })) return;
-					await handler.call(this, event, delivery);
-					await remember(models, event);
-				};
-			const wrapped = Object.entries(handlers).map(([name, handler]) => [name, once(handler as EventHandler)]);
-			await this.broker.stoa.events.subscribe({
-				name: this.name,
-				handlers: Object.fromEntries(wrapped),
+	const own = defineMixin<DbVars<{ inbox: typeof inboxModel }> & ConsumerVars>({
+		created() {
+			const bound = Object.entries(handlers).map(([name, handler]) => [name, (handler as EventHandler).bind(this)]);
+			const { metrics } = this.broker.stoa;
+			const outcomes = metrics.counter("stoa_events_handled_total", "What became of events at their consumers", [
+				"service",
+				"event",
+				"outcome",
+			]);
+			this.eventWork = new EventWork({
+				service: this.name,
+				inbox: new Inbox(this.models.inbox),
+				handlers: Object.fromEntries(bound),
 				retry: { ...DEFAULT_RETRY, ...retry },
-				onDead: (event, error, attempts) => bury(models, event, error, attempts),
+				log: this.logger,
+				count: (event, outcome) => outcomes.inc({ service: this.name, event, outcome }),
 			});
 		},
+		async started() {
+			const take = (event: DomainEvent) => this.eventWork.deliver(event);
+			const names = Object.keys(handlers).map(name => [name, take]);
+			await this.eventWork.inbox.adoptOldLetters();
+			this.eventWork.start();
+			await this.broker.stoa.events.subscribe({ name: this.name, handlers: Object.fromEntries(names) });
+		},
+		async stopped() {
+			await this.eventWork.stop();
+		},
 	});
-	const replay = {
+	const actions = {
 		deadLetters: {
 			visibility: "public",
-			params: { $$strict: true, limit: { type: "number", integer: true, min: 1, max: 100, default: 20 } },
-			handler(this: { models: Models }, ctx: { params: { limit: number } }) {
-				return this.models.deadLetters.find().sort({ at: -1, _id: -1 }).limit(ctx.params.limit).lean();
+			params: lists,
+			handler(this: ConsumerVars, ctx: { params: { limit: number } }): Promise<DeadLetter[]> {
+				return this.eventWork.inbox.deadLetters(ctx.params.limit);
+			},
+		},
+		retries: {
+			visibility: "public",
+			params: lists,
+			handler(this: ConsumerVars, ctx: { params: { limit: number } }): Promise<WaitingEvent[]> {
+				return this.eventWork.inbox.waiting(ctx.params.limit);
 			},
 		},
 		replayDeadLetter: {
 			visibility: "public",
-			params: { $$strict: true, id: "string" },
-			async handler(this: { models: Models; broker: unknown }, ctx: { params: { id: string } }) {
-				const letter = await this.models.deadLetters.findOne({ _id: ctx.params.id }).lean();
-				const handler = letter && handlers[letter.event.name];
-				if (!letter || !handler) return { replayed: false };
-				await (handler as EventHandler).call(this, letter.event, { attempt: 1 });
-				await remember(this.models, letter.event);
-				await this.models.deadLetters.deleteOne({ _id: letter._id });
-				return { replayed: true };
+			params: { $$strict: true, id: { type: "string", max: 200 } },
+			async handler(this: ConsumerVars, ctx: { params: { id: string } }) {
+				return { replayed: await this.eventWork.replay(ctx.params.id) };
 			},
 		},
 	};
-	return { mixins: [own, collections(definitions)], actions: replay as unknown as ServiceSchema["actions"] };
+	return {
+		mixins: [own, deadLettersAsParked(), collections({ inbox: inboxModel })],
+		actions: actions as unknown as ServiceSchema["actions"],
+	};
 }
 
-async function remember({ inbox }: Models, event: DomainEvent): Promise<void> {
-	try {
-		await inbox.create({ _id: event.id, at: new Date() });
-	} catch (error) {
-		if (!isDuplicateKey(error)) throw error;
-	}
-}
-
-async function bury({ deadLetters }: Models, event: DomainEvent, error: unknown, attempts: number): Promise<void> {
-	const message =
-		typeof error === "object" && error !== null && "message" in error ? String(error.message) : String(error);
-	await deadLetters.updateOne(
-		{ _id: event.id },
-		{ $set: { event, error: message, attempts, at: new Date() } },
-		{ upsert: true },
-	);
-}
+const deadLettersAsParked = () =>
+	parking<ConsumerVars>({
+		event: {
+			async list(limit) {
+				const letters = await this.eventWork.inbox.deadLetters(limit);
+				return letters.map(({ _id, event, attempts, error, at }) => ({
+					id: _id,
+					attempts,
+					error: errorLine(error),
+					parkedAt: at,
+					about: `${event.name} of ${event.aggregateId}`,
+				}));
+			},
+			count() {
+				return this.eventWork.inbox.countDead();
+			},
+			resume(id) {
+				return this.eventWork.revive(id);
+			},
+		},
+	});

@@ -12,6 +12,10 @@ export interface ParkedKind<This> {
 }
 
 type Kinds<This> = Readonly<Record<string, ParkedKind<This>>>;
+/** A service may have kinds from several sides: its own sagas, and what its mixins park. */
+interface Parked<This> {
+	parkedKinds: Kinds<This>;
+}
 
 /**
  * Shows operators the work that a service gave up, and lets them resume it: the actions `<service>.parked` and
@@ -21,10 +25,13 @@ export function parking<V, M = object>(
 	kinds: Kinds<AppService<Record<string, unknown>, M, V>>,
 ): Partial<ServiceSchema> {
 	type This = AppService<Record<string, unknown>, M, V>;
-	const own = defineMixin<object>({
+	const own = defineMixin<Parked<This>>({
+		created() {
+			this.parkedKinds = { ...this.parkedKinds, ...kinds };
+		},
 		started() {
 			this.broker.stoa.metrics.countParked(this.name, async () => {
-				const counts = Object.entries(kinds).map(async ([kind, { count }]) => [
+				const counts = Object.entries(this.parkedKinds).map(async ([kind, { count }]) => [
 					kind,
 					await count.call(this as unknown as This),
 				]);
@@ -36,8 +43,8 @@ export function parking<V, M = object>(
 		parked: {
 			visibility: "public",
 			params: { $$strict: true, limit: { type: "number", integer: true, min: 1, max: 100, default: 100 } },
-			async handler(this: This, ctx: { params: { limit: number } }) {
-				const lists = Object.entries(kinds).map(async ([kind, { list }]) =>
+			async handler(this: This & Parked<This>, ctx: { params: { limit: number } }) {
+				const lists = Object.entries(this.parkedKinds).map(async ([kind, { list }]) =>
 					(await list.call(this, ctx.params.limit)).map(item => ({ kind, ...item })),
 				);
 				return (await Promise.all(lists)).flat();
@@ -45,9 +52,10 @@ export function parking<V, M = object>(
 		},
 		resume: {
 			visibility: "public",
-			params: { $$strict: true, kind: { type: "enum", values: Object.keys(kinds) }, id: { type: "string", max: 200 } },
-			async handler(this: This, ctx: { params: { kind: string; id: string } }) {
-				return { resumed: (await kinds[ctx.params.kind]?.resume.call(this, ctx.params.id)) ?? false };
+			params: { $$strict: true, kind: { type: "string", max: 200 }, id: { type: "string", max: 200 } },
+			async handler(this: This & Parked<This>, ctx: { params: { kind: string; id: string } }) {
+				const kind = new Map(Object.entries(this.parkedKinds)).get(ctx.params.kind);
+				return { resumed: (await kind?.resume.call(this, ctx.params.id)) ?? false };
 			},
 		},
 	};

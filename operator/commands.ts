@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { checkInvariants } from "../invariants/index.ts";
 import type { ParkedItem } from "../lib/attempts.ts";
 import type { AppBroker } from "../lib/typed.ts";
-import type { DeadLetter } from "../mixins/consumer.mixin.ts";
+import type { DeadLetter, WaitingEvent } from "../mixins/consumer.mixin.ts";
 
 /** What operators can do on the console beside Moleculer's own commands. */
 
@@ -124,6 +124,19 @@ export const OPERATOR_COMMANDS: readonly OperatorCommand[] = [
 				print(`${_id} ${event.name} of ${event.aggregateId}, ${attempts} attempts until ${String(at)}: ${error}`);
 			print(`${letters.length} dead letters`);
 			return letters.length === 0;
+		},
+	},
+	{
+		usage: "retries <service>",
+		description: "Events that a service will try again by itself",
+		async run({ broker, print }, [service = ""]) {
+			const waiting = await callMixin<WaitingEvent[]>(broker, `${service}.retries`, { limit: 100 });
+			for (const { _id, event, attempts, notYets, error, nextAt } of waiting) {
+				const tries = `${attempts} attempts, put off ${notYets} times`;
+				print(`${_id} ${event.name} of ${event.aggregateId}, ${tries}, again at ${String(nextAt)}: ${error}`);
+			}
+			print(`${waiting.length} events wait`);
+			return true;
 		},
 	},
 	{

@@ -5,14 +5,13 @@ const PATIENCE_MS = 5_000;
 
 /**
  * Events inside one process. The relay's outbox is what makes them durable: `publish` resolves only when every consumer
- * is done with the event, and otherwise the relay comes back. Consumers that were done already are filtered by their
- * inbox. How often an event failed is kept in memory: a restart only means more attempts.
+ * is done with the event or keeps it, and otherwise the relay comes back. Consumers that have it already are filtered by
+ * their inbox.
  */
 export class InProcessEvents implements EventBus {
 	readonly engine = "in-process";
 	readonly since = undefined;
 	readonly #consumers: EventConsumer[] = [];
-	readonly #failures = new Map<string, number>();
 	/** By consumer and event: what still runs is waited for, not run again beside itself. */
 	readonly #running = new Map<string, Promise<void>>();
 	readonly #patienceMs: number;
@@ -59,7 +58,8 @@ export class InProcessEvents implements EventBus {
 
 	async #work(consumer: EventConsumer, event: DomainEvent): Promise<void> {
 		const key = `${consumer.name}:${event.id}`;
-		const running = this.#running.get(key) ?? this.#attempt(consumer, event, key);
+		const running = this.#running.get(key) ?? consumer.handlers[event.name]?.(event as never, { attempt: 1 });
+		if (!running) return;
 		this.#running.set(key, running);
 		const over = () => this.#running.get(key) === running && this.#running.delete(key);
 		running.then(over, over);
@@ -72,19 +72,5 @@ export class InProcessEvents implements EventBus {
 		} finally {
 			clearTimeout(timer);
 		}
-	}
-
-	async #attempt(consumer: EventConsumer, event: DomainEvent, key: string): Promise<void> {
-		const attempt = (this.#failures.get(key) ?? 0) + 1;
-		try {
-			await consumer.handlers[event.name]?.(event as never, { attempt });
-		} catch (error) {
-			if (attempt < consumer.retry.maxAttempts) {
-				this.#failures.set(key, attempt);
-				throw error;
-			}
-			await consumer.onDead(event, error, attempt);
-		}
-		this.#failures.delete(key);
 	}
 }

@@ -23,6 +23,9 @@ const DEDUPLICATION_MS = 120_000;
 /** What a node that died had in work comes again after this; a handler that lives says so. */
 const ACK_WAIT_MS = 10_000;
 const WORKING_EVERY_MS = 3_000;
+/** The pauses while a consumer's database is away. */
+const REDELIVER_BASE_MS = 200;
+const REDELIVER_MAX_MS = 5_000;
 const TIMEOUT_MS = 5_000;
 const RECOVER_AFTER_MS = 250;
 /** How soon a node that only publishes notices that another one had to make the stream anew. */
@@ -33,7 +36,7 @@ const GONE: ReadonlySet<string> = new Set([
 	ConsumerEvents.ConsumerNotFound,
 	ConsumerEvents.StreamNotFound,
 ]);
-/** Messages of one consumer in work at once, over all its nodes. */
+/** Messages of one consumer in work at once, over all its nodes. None of them waits for a later attempt here. */
 const MAX_IN_FLIGHT = 64;
 
 interface Subscription {
@@ -259,34 +262,14 @@ export class JetStreamEvents implements EventBus {
 				message.term();
 				return;
 			}
-			const wait = await this.#attempt(consumer, handler, event, attempt);
-			if (wait === undefined) message.ack();
-			else message.nak(wait);
+			await handler(event as never, { attempt });
+			message.ack();
+		} catch (error) {
+			// The consumer could not even keep it, nor could it the events behind it: a slot that waits costs nothing.
+			this.#log.warn({ err: error, consumer: consumer.name, attempt }, "An event comes again");
+			message.nak(Math.min(REDELIVER_BASE_MS * 2 ** (attempt - 1), REDELIVER_MAX_MS));
 		} finally {
 			clearInterval(alive);
-		}
-	}
-
-	/** Gives the wait before the next attempt; undefined when the event is done, or dead and kept. */
-	async #attempt(
-		{ retry, onDead }: EventConsumer,
-		handler: EventHandler,
-		event: DomainEvent,
-		attempt: number,
-	): Promise<number | undefined> {
-		try {
-			await handler(event as never, { attempt });
-			return undefined;
-		} catch (error) {
-			const wait = Math.min(retry.baseMs * 2 ** (attempt - 1), retry.maxMs);
-			if (attempt < retry.maxAttempts) return wait;
-			try {
-				await onDead(event, error, attempt);
-				return undefined;
-			} catch (failure) {
-				this.#log.error({ err: failure, event: event.id }, "A dead letter could not be kept; its event stays");
-				return wait;
-			}
 		}
 	}
 }

@@ -19,7 +19,7 @@ export interface DomainEvent<E extends EventName = EventName> {
 	data: EventContracts[E];
 }
 
-/** What a consumer is told beside the event: which attempt this is, counted from 1. */
+/** What a handler is told beside the event: which attempt this is, counted from 1. */
 export interface Delivery {
 	attempt: number;
 }
@@ -29,25 +29,15 @@ export type EventHandler<E extends EventName = EventName> = (
 	delivery: Delivery,
 ) => Promise<void>;
 
-/** How a consumer wants its failures treated. */
-export interface RetryPolicy {
-	/** After so many attempts the event becomes a dead letter. */
-	maxAttempts: number;
-	/** The wait before attempt n+1 is `min(baseMs * 2^(n-1), maxMs)`. */
-	baseMs: number;
-	maxMs: number;
-}
-
 /**
  * One consuming service and what it listens to. Its events are delivered at least once, in no promised order; with
- * several nodes of the same consumer one of them gets each event. When `maxAttempts` have failed, `onDead` is awaited
- * before the event is given up, so that nothing is lost in between.
+ * several nodes of the same consumer one of them gets each event. A handler resolves once the consumer has the event
+ * safe, done or kept for later in its own database: what fails for its own reasons waits there, so that nothing stands
+ * behind it here. It rejects when it could not even keep it; the bus then delivers it again.
  */
 export interface EventConsumer {
 	name: string;
 	handlers: { [E in EventName]?: EventHandler<E> };
-	retry: RetryPolicy;
-	onDead(event: DomainEvent, error: unknown, attempts: number): Promise<void>;
 }
 
 /** Durable events between services. Two engines: in process (over the outbox) and NATS JetStream. */
@@ -60,12 +50,12 @@ export interface EventBus {
 	/** Stops taking events, waits for running handlers, disconnects. */
 	stop(): Promise<void>;
 	/**
-	 * Resolves once the event is safe: stored by the stream, or (in process) done by every consumer. Publishing the same
+	 * Resolves once the event is safe: stored by the stream, or (in process) done or kept by every consumer. Publishing the same
 	 * id twice is harmless. Rejects when it is not safe yet; the relay then tries again later.
 	 */
 	publish(event: DomainEvent): Promise<void>;
 	subscribe(consumer: EventConsumer): Promise<void>;
-	/** When the engine's store began: what was published before is not in it. Undefined when it has no store of its own. */
+	/** When the engine's store began, which names it: what went into another is not in it. Undefined without a store. */
 	readonly since: Date | undefined;
 	/** Called when the stream came back empty, so that relays publish again what consumers may have missed. */
 	onStreamLost(listener: () => void): void;

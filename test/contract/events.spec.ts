@@ -32,11 +32,11 @@ const anEvent = (name: DomainEvent["name"] = "order.failed"): DomainEvent => ({
 	data: { orderId: newId("ord"), reason: "a test" },
 });
 
-/** A consumer of `order.failed` that writes down what it gets, and fails as `fail` says. */
-function aConsumer(fail: (event: DomainEvent, attempt: number) => boolean = () => false, maxAttempts = 3) {
+/** A consumer of `order.failed` that writes down what it gets, and cannot keep it while `fail` says so. */
+function aConsumer(fail: (event: DomainEvent, attempt: number) => boolean = () => false) {
 	const got: { id: string; attempt: number; at: number }[] = [];
-	const dead: { id: string; error: string; attempts: number }[] = [];
-	const handler: EventHandler = async (event, { attempt }) => {
+	const handler: EventHandler = async event => {
+		const attempt = got.filter(({ id }) => id === event.id).length + 1;
 		got.push({ id: event.id, attempt, at: performance.now() });
 		await Promise.resolve();
 		if (fail(event, attempt)) throw new Error("the handler failed");
@@ -44,14 +44,9 @@ function aConsumer(fail: (event: DomainEvent, attempt: number) => boolean = () =
 	const consumer: EventConsumer = {
 		name: `c${newId("evt")}`,
 		handlers: { "order.failed": handler as EventHandler<"order.failed"> },
-		retry: { maxAttempts, baseMs: 100, maxMs: 300 },
-		async onDead(event, error, attempts) {
-			await Promise.resolve();
-			dead.push({ id: event.id, error: String((error as Error).message), attempts });
-		},
 	};
 	const idsOf = () => new Set(got.map(delivery => delivery.id));
-	return { consumer, got, dead, idsOf, has: (event: DomainEvent) => idsOf().has(event.id) };
+	return { consumer, got, idsOf, has: (event: DomainEvent) => idsOf().has(event.id) };
 }
 
 /** As the relay does: again and again until the event is safe. */
@@ -111,51 +106,20 @@ describe.each(engines)("Events over %s", engine => {
 		expect(has(other)).toBe(false);
 	});
 
-	it("When a handler fails, it is called again and succeeds, with the attempts counted from one", async () => {
-		const bus = await startBus(engine);
-		const flaky = aConsumer((_, attempt) => attempt < 3, 5);
-		await bus.subscribe(flaky.consumer);
-		const event = anEvent();
-		await publishUntilSafe(bus, event);
-		const attempts = () => flaky.got.filter(({ id }) => id === event.id).map(({ attempt }) => attempt);
-		await until("the third attempt", () => attempts().length >= 3);
-		expect(attempts()).toEqual([1, 2, 3]);
-		expect(flaky.dead).toEqual([]);
-	});
-
-	it("When every attempt fails, the event is given up once, and other events and consumers do not suffer", async () => {
+	it("When a consumer cannot keep an event, it is delivered again until it can, and others do not suffer", async () => {
 		const bus = await startBus(engine);
 		const event = anEvent();
-		const hopeless = aConsumer(({ id }) => id === event.id);
+		const flaky = aConsumer(({ id }, attempt) => id === event.id && attempt < 3);
 		const healthy = aConsumer();
-		await bus.subscribe(hopeless.consumer);
+		await bus.subscribe(flaky.consumer);
 		await bus.subscribe(healthy.consumer);
 		await publishUntilSafe(bus, event);
-		await until("the dead letter", () => hopeless.dead.length > 0);
+		const attempts = () => flaky.got.filter(({ id }) => id === event.id).map(({ attempt }) => attempt);
+		await until("the third delivery", () => attempts().length >= 3);
 		const after = anEvent();
 		await publishUntilSafe(bus, after);
-		await until("the next event", () => hopeless.has(after) && healthy.has(after) && healthy.has(event));
-		expect(hopeless.dead).toEqual([{ id: event.id, error: "the handler failed", attempts: 3 }]);
-		expect(healthy.dead).toEqual([]);
-	});
-
-	it("When the dead letter cannot be kept, the event is not given up", async () => {
-		const bus = await startBus(engine);
-		const event = anEvent();
-		const hopeless = aConsumer(({ id }) => id === event.id, 1);
-		let refusals = 2;
-		const kept: string[] = [];
-		await bus.subscribe({
-			...hopeless.consumer,
-			async onDead(dead) {
-				await Promise.resolve();
-				if (refusals-- > 0) throw new Error("the database is away");
-				kept.push(dead.id);
-			},
-		});
-		await publishUntilSafe(bus, event);
-		await until("the dead letter", () => kept.length > 0);
-		expect(kept).toEqual([event.id]);
+		await until("the next event", () => flaky.has(after) && healthy.has(after) && healthy.has(event));
+		expect(attempts()).toEqual([1, 2, 3]);
 	});
 
 	it("When the bus stops, it waits for the handlers that run and leaves no socket", async () => {
@@ -243,17 +207,18 @@ describe("Events in process", () => {
 		expect(got.filter(({ id }) => id === event.id)).toHaveLength(1);
 	});
 
-	it("When a handler fails, each wait before its next attempt is longer, up to the longest", async () => {
+	it("While a consumer cannot keep an event, each pause before its next delivery is longer", async () => {
 		const bus = await startBus("jetstream");
 		const event = anEvent();
-		const hopeless = aConsumer(({ id }) => id === event.id, 4);
+		const hopeless = aConsumer(({ id }, attempt) => id === event.id && attempt < 4);
 		await bus.subscribe(hopeless.consumer);
 		await bus.publish(event);
-		await until("the dead letter", () => hopeless.dead.length > 0);
-		const times = hopeless.got.filter(({ id }) => id === event.id).map(({ at }) => at);
-		const waits = times.slice(1).map((at, i) => at - (times[i] ?? 0));
-		expect(waits).toHaveLength(3);
-		for (const [i, least] of [100, 200, 300].entries()) expect(waits[i]).toBeGreaterThanOrEqual(least - 5);
+		const times = () => hopeless.got.filter(({ id }) => id === event.id).map(({ at }) => at);
+		await until("the fourth delivery", () => times().length === 4);
+		const waits = times()
+			.slice(1)
+			.map((at, i) => at - (times()[i] ?? 0));
+		for (const [i, least] of [200, 400, 800].entries()) expect(waits[i]).toBeGreaterThanOrEqual(least - 5);
 	});
 
 	it("When a consumer was down, it gets what it missed once it is back", async () => {

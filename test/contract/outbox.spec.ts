@@ -1,161 +1,24 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Schema } from "mongoose";
-import { connect } from "nats";
-import { startEmbeddedMongod } from "../../embedded-mongod/src/index.ts";
-import { isDuplicateKey } from "../../lib/errors.ts";
-import { MAX_PENDING_EVENTS, newEvent, type OutboxEntry, toDomainEvent } from "../../lib/events.ts";
-import { newId } from "../../lib/ids.ts";
-import { defineService } from "../../lib/typed.ts";
-import { consumer, type DeadLetter } from "../../mixins/consumer.mixin.ts";
-import { type DbVars, db, defineModel } from "../../mixins/db.mixin.ts";
-import { hasOutboxRoom, type OutboxVars, outbox, outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
-import type { DomainEvent } from "../../ports/events/port.ts";
-import { startTestNode, type TestNode } from "../support/node.ts";
-import { findOrStartNats } from "../support/servers.ts";
+import { MAX_PENDING_EVENTS, type OutboxEntry, toDomainEvent } from "../../lib/events.ts";
+import type { DeadLetter } from "../../mixins/consumer.mixin.ts";
+import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
+import {
+	addProducer,
+	addReader,
+	anEntry,
+	callMixin,
+	collectionsOf,
+	openStage,
+	storedEvent,
+} from "../support/shelves.ts";
 import { until } from "../support/until.ts";
 
-interface Shelf {
-	_id: string;
-	outbox?: OutboxEntry[];
-}
-interface Effect {
-	_id: string;
-	reason: string;
-}
+const stage = await openStage();
+const { engines, nats, newNames, startNode, start, deliver } = stage;
 
-const shelfModel = defineModel(
-	"shelves",
-	outboxIndex(new Schema<Shelf>({ _id: String, ...outboxFields }, { versionKey: false })),
-);
-const effectModel = defineModel("effects", new Schema<Effect>({ _id: String, reason: String }, { versionKey: false }));
-const producerModels = { shelves: shelfModel };
-const readerModels = { effects: effectModel };
+const toEvent = (entry: OutboxEntry) => toDomainEvent("a shelf", entry);
 
-const nats = await findOrStartNats();
-const engines = ["in-process" as const, ...(nats ? ["jetstream" as const] : [])];
-
-const dataDir = await mkdtemp(join(tmpdir(), "stoa-outbox-"));
-const mongod = await startEmbeddedMongod({ dataDir });
-const nodes: TestNode[] = [];
-let fixtures = 0;
-
-afterEach(async () => {
-	await Promise.all(nodes.splice(0).map(node => node.stop()));
-});
-afterAll(async () => {
-	await mongod.close();
-	await rm(dataDir, { recursive: true, force: true });
-	await nats?.stop();
-});
-
-/** A node that runs one small service of the shop; fixtures are added to it. */
-async function startNode(engine: (typeof engines)[number]): Promise<TestNode> {
-	const natsUrl: Record<string, string> = engine === "jetstream" && nats ? { NATS_URL: nats.url } : {};
-	const node = await startTestNode({
-		services: ["inventory"],
-		env: { MONGODB_URI: mongod.uri, NODE_ID: newId("evt"), ...natsUrl },
-	});
-	nodes.push(node);
-	return node;
-}
-
-interface Names {
-	producer: `shelf${number}`;
-	reader: `reader${number}`;
-}
-const newNames = (): Names => {
-	fixtures++;
-	return { producer: `shelf${fixtures}`, reader: `reader${fixtures}` };
-};
-
-/** A service whose documents tell events; gives its relay's hint. */
-async function addProducer(node: TestNode, { producer }: Names): Promise<OutboxVars["outbox"]> {
-	let own: OutboxVars["outbox"] | undefined;
-	node.broker.createService(
-		defineService<object, object, OutboxVars & DbVars<typeof producerModels>>()({
-			name: producer,
-			mixins: [db(producerModels), outbox(["shelves"])],
-			actions: {},
-			started() {
-				own = this.outbox;
-			},
-		}),
-	);
-	return until("the producer", () => own);
-}
-
-/** A service that keeps one effect per event, and fails while `isPoison` says so. Gives the ids its handler ran for. */
-async function addReader(
-	node: TestNode,
-	{ reader }: Names,
-	isPoison: (event: DomainEvent) => boolean = () => false,
-	maxAttempts = 3,
-) {
-	const runs: string[] = [];
-	const retry = { maxAttempts, baseMs: 20, maxMs: 50 };
-	node.broker.createService(
-		defineService<object, object, DbVars<typeof readerModels>>()({
-			name: reader,
-			mixins: [
-				consumer<DbVars<typeof readerModels>>(
-					{
-						async "order.failed"(event) {
-							runs.push(event.id);
-							if (isPoison(event)) throw new Error("it cannot be done");
-							try {
-								await this.models.effects.create({ _id: event.id, reason: event.data.reason });
-							} catch (error) {
-								if (!isDuplicateKey(error)) throw error;
-							}
-						},
-					},
-					retry,
-				),
-				db(readerModels),
-			],
-			actions: {},
-		}),
-	);
-	await node.broker.waitForServices(reader);
-	return runs;
-}
-
-const anEntry = (sequence = 1): OutboxEntry =>
-	newEvent("order.failed", { orderId: newId("ord"), reason: `failure ${sequence}` }, { sequence, now: new Date() });
-
-const collectionsOf = (node: TestNode, { producer, reader }: Names) => {
-	const of = <T extends { _id: string }>(service: string, name: string) =>
-		node.broker.stoa.database.of(service).collection<T>(name);
-	return {
-		shelves: of<Shelf>(producer, "shelves"),
-		events: of<{ _id: string; publishedAt: Date | null; nextAt: Date | null; attempts: number }>(producer, "events"),
-		effects: of<Effect>(reader, "effects"),
-		inbox: of<{ _id: string; at: Date }>(reader, "inbox"),
-	};
-};
-
-/** As the relay stores an event. */
-const storedEvent = (shelf: string, entry: OutboxEntry, publishedAt: Date | null = null) => ({
-	...toDomainEvent(shelf, entry),
-	_id: entry.id,
-	publishedAt,
-	attempts: 0,
-	nextAt: publishedAt ? null : new Date(),
-	storedAt: new Date(),
-});
-
-const callUntyped = (node: TestNode) =>
-	node.broker as unknown as { call<T>(action: string, params?: object): Promise<T> };
-
-async function start(engine: (typeof engines)[number], isPoison?: (event: DomainEvent) => boolean) {
-	const names = newNames();
-	const node = await startNode(engine);
-	const relay = await addProducer(node, names);
-	const runs = await addReader(node, names, isPoison);
-	return { names, node, relay, runs, ...collectionsOf(node, names) };
-}
+afterEach(() => stage.stopNodes());
+afterAll(() => stage.close());
 
 describe.each(engines)("The outbox over %s", engine => {
 	it("An event that a document tells has its effect, and leaves no trace in the document", async () => {
@@ -165,6 +28,7 @@ describe.each(engines)("The outbox over %s", engine => {
 		relay.hint("shelves", "shelf");
 		await until("both effects", async () => (await effects.countDocuments({ reason: /^failure/ })) >= 2);
 		await until("both published", async () => (await events.countDocuments({ publishedAt: { $ne: null } })) === 2);
+		await until("an empty outbox", async () => !(await shelves.findOne({ _id: "shelf" }))?.outbox);
 		expect(await shelves.findOne({ _id: "shelf" })).toEqual({ _id: "shelf" });
 		for (const { id, data } of entries) {
 			expect(await effects.findOne({ _id: id })).toEqual({ _id: id, reason: (data as { reason: string }).reason });
@@ -211,12 +75,12 @@ describe.each(engines)("The outbox over %s", engine => {
 		const { node, effects } = await start(engine);
 		const entries = Array.from({ length: 20 }, (_, i) => anEntry(i));
 		const deliveries = shuffled(Array.from({ length: 5 }, () => entries).flat(), 20260102);
-		await deliver(engine, node, deliveries);
+		await deliver(engine, node, deliveries.map(toEvent));
 		const ids = entries.map(({ id }) => id);
 		await until("all effects", async () => (await effects.countDocuments({ _id: { $in: ids } })) === 20);
 		// One more behind them: all that came before was at least begun.
 		const last = anEntry(21);
-		await deliver(engine, node, [last]);
+		await deliver(engine, node, [toEvent(last)]);
 		await until("the last effect", () => effects.findOne({ _id: last.id }));
 		expect(await effects.countDocuments({ _id: { $in: ids } })).toBe(20);
 	});
@@ -248,17 +112,17 @@ describe.each(engines)("The outbox over %s", engine => {
 	it("When an event is poison, it becomes a dead letter that operators list and replay; others go on", async () => {
 		const poison = anEntry(1);
 		let isCured = false;
-		const { names, node, relay, runs, shelves, effects } = await start(
-			engine,
-			({ id }) => id === poison.id && !isCured,
-		);
+		const { names, node, relay, runs, shelves, effects } = await start(engine, {
+			before({ id }) {
+				if (id === poison.id && !isCured) throw new Error("it cannot be done");
+			},
+		});
 		const healthy = anEntry(2);
 		await shelves.insertOne({ _id: "shelf", outbox: [poison, healthy] });
 		relay.hint("shelves", "shelf");
 		await until("the healthy effect", () => effects.findOne({ _id: healthy.id }));
-		const { call } = callUntyped(node);
-		const list = () => call.call(node.broker, `${names.reader}.deadLetters`) as Promise<DeadLetter[]>;
-		const replay = () => call.call(node.broker, `${names.reader}.replayDeadLetter`, { id: poison.id });
+		const list = () => callMixin<DeadLetter[]>(node, `${names.reader}.deadLetters`);
+		const replay = () => callMixin(node, `${names.reader}.replayDeadLetter`, { id: poison.id });
 		const [letter] = await until("the dead letter", async () => {
 			const letters = await list();
 			return letters.length > 0 && letters;
@@ -282,7 +146,10 @@ describe.each(engines)("The outbox over %s", engine => {
 		const names = newNames();
 		const first = await startNode(engine);
 		const relay = await addProducer(first, names);
-		await addReader(first, names, () => true, 1_000);
+		const isDown = () => {
+			throw new Error("it cannot be done");
+		};
+		await addReader(first, names, { before: isDown, retry: { maxAttempts: 1_000 } });
 		const entry = anEntry();
 		await collectionsOf(first, names).shelves.insertOne({ _id: "shelf", outbox: [entry] });
 		relay.hint("shelves", "shelf");
@@ -296,9 +163,9 @@ describe.each(engines)("The outbox over %s", engine => {
 	});
 
 	it("A document whose outbox is full takes no further change", async () => {
-		const { shelves } = await start(engine);
-		const later = new Date("2100-01-01T00:00:00Z");
-		const waiting = (count: number) => Array.from({ length: count }, (_, i) => ({ ...anEntry(i), at: later }));
+		// Nobody relays here.
+		const { shelves } = collectionsOf(await startNode(engine), newNames());
+		const waiting = (count: number) => Array.from({ length: count }, (_, i) => anEntry(i));
 		await shelves.insertMany([
 			{ _id: "full", outbox: waiting(MAX_PENDING_EVENTS) },
 			{ _id: "room", outbox: waiting(MAX_PENDING_EVENTS - 1) },
@@ -345,18 +212,6 @@ describe.each(engines)("The outbox over %s", engine => {
 		await until("the effect", () => collectionsOf(second, names).effects.findOne({ _id: entry.id }));
 	});
 });
-
-/** Past the relay and the stream's memory of ids: as if it had forgotten them. */
-async function deliver(engine: (typeof engines)[number], node: TestNode, entries: OutboxEntry[]): Promise<void> {
-	const events = entries.map(entry => toDomainEvent("shelf", entry));
-	if (engine === "in-process") {
-		await Promise.all(events.map(event => node.broker.stoa.events.publish(event)));
-		return;
-	}
-	const connection = await connect({ servers: nats?.url ?? "" });
-	for (const event of events) await connection.jetstream().publish(`stoa.events.${event.name}`, JSON.stringify(event));
-	await connection.close();
-}
 
 /** The same order for the same seed. */
 function shuffled<T>(items: T[], seed: number): T[] {

@@ -109,10 +109,31 @@ export const SHOP: readonly Mutant[] = [
 	},
 	{
 		name: "the relay clears events that came meanwhile",
-		file: "mixins/outbox.mixin.ts",
+		file: "mixins/relay.ts",
 		find: 'cond: { $not: [{ $in: ["$$this.id", ids] }] }',
 		replace: "cond: { $not: [true] }",
-		specs: ["test/contract/outbox.spec.ts"],
+		specs: ["test/contract/relays.spec.ts"],
+	},
+	{
+		name: "a relay that failed undoes what another published",
+		file: "mixins/stored-events.ts",
+		find: "filter: { _id, nextAt }, update",
+		replace: "filter: { _id }, update",
+		specs: ["test/contract/relays.spec.ts"],
+	},
+	{
+		name: "a consumer that was late writes over its successor",
+		file: "mixins/inbox.ts",
+		find: "updateOne({ _id, claim }, update",
+		replace: "updateOne({ _id }, update",
+		specs: ["test/contract/retries.spec.ts"],
+	},
+	{
+		name: "an event at work is taken by a second node",
+		file: "mixins/inbox.ts",
+		find: 'const isTaken = { $gt: ["$until", "$$NOW"] };',
+		replace: 'const isTaken = { $gt: ["$until", "$until"] };',
+		specs: ["test/contract/retries.spec.ts"],
 	},
 	{
 		name: "a message is sent again after it was sent",

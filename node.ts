@@ -63,6 +63,7 @@ export async function startNode(config: Config, onFatal: (error: Error) => void 
 		const raw = new ServiceBroker(brokerOptions(config, { outer: natsGuard ? [natsGuard] : [] }));
 		const broker = Object.assign(raw, { stoa: runtime }) as unknown as AppBroker;
 		if (runtime.jobs instanceof BullJobs) broker.createService(runtime.jobs.service(config.nodeId));
+		if ((config.services ?? SERVICES).includes("api")) runtime.shopActions = await publishedActions();
 		for (const name of config.services ?? SERVICES) broker.createService(await loadService(name));
 		const ops = await startOpsServer(opsAddress(config), runtime.health, { "/metrics": () => runtime.metrics.page() });
 		undo.push(() => ops.close());
@@ -120,6 +121,7 @@ async function startEngines(
 		cache,
 		mail: createMailTransport(config),
 		metrics,
+		shopActions: [],
 		security: createSecurityLog(secret, metrics, securityLog, networkOf),
 		health: createHealth({
 			database: () => database.ping(),
@@ -142,4 +144,14 @@ async function loadService(name: string): Promise<ServiceSchema> {
 	if (!SERVICES.includes(name)) throw new Error(`SERVICES names "${name}"; there are ${SERVICES.join(", ")}`);
 	const module = (await import(pathToFileURL(fileOf(name)).href)) as { default: ServiceSchema };
 	return module.default;
+}
+
+/** All nodes run the same files, so a gateway reads in them what it has to serve when the services are there. */
+async function publishedActions(): Promise<Runtime["shopActions"]> {
+	const schemas = await Promise.all(SERVICES.map(loadService));
+	return schemas.flatMap(({ name, actions = {} }) =>
+		Object.entries(actions).flatMap(([key, action]) =>
+			typeof action === "object" && action.visibility === "published" ? [{ ...action, name: `${name}.${key}` }] : [],
+		),
+	);
 }

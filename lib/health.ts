@@ -10,6 +10,8 @@ export interface Readiness {
 export interface Health {
 	/** From now on not ready: the node finishes what it has and stops. */
 	drain(): void;
+	/** Not ready until the release is called: something of the start goes on in the background. */
+	hold(name: string): () => void;
 	ready(): Promise<Readiness>;
 }
 
@@ -25,7 +27,12 @@ const PATIENCE_MS = 1_000;
 
 export function createHealth({ database, isBrokerUp, optional }: HealthProbes): Health {
 	let isDraining = false;
+	const held = new Set<string>();
 	return {
+		hold(name) {
+			held.add(name);
+			return () => void held.delete(name);
+		},
 		drain() {
 			isDraining = true;
 		},
@@ -34,6 +41,7 @@ export function createHealth({ database, isBrokerUp, optional }: HealthProbes): 
 				database: (await answers(database)) ? "up" : "down",
 				broker: isBrokerUp() ? "up" : "down",
 			};
+			for (const name of held) checks[name] = "down";
 			for (const [name, isUp] of Object.entries(optional)) checks[name] = isUp() ? "up" : "degraded";
 			return { status: isDraining ? "draining" : statusOf(Object.values(checks)), checks };
 		},

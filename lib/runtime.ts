@@ -28,6 +28,8 @@ export interface Runtime {
 	metrics: Metrics;
 	/** What may be an attack is told here. */
 	security: SecurityLog;
+	/** Every action that the shop's services publish, whether or not they run: what a gateway knows before it meets them. */
+	shopActions: readonly ({ name: string } & Record<string, unknown>)[];
 	/** Whether this node should get requests. */
 	health: Health;
 }

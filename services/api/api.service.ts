@@ -302,6 +302,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 	},
 	async started() {
 		const { stoa } = this.broker;
+		// Known before the first request: a service that is not there yet is away (503), not a page that does not exist.
+		this.learned.learn(byService(stoa.shopActions));
 		this.learnRoutes();
 		await listen(this.http.server, stoa.config.port);
 		const { port } = this.http.server.address() as AddressInfo;

@@ -1,4 +1,5 @@
 import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
+import { DomainError } from "../../lib/errors.ts";
 import { emailRule, idRule, textRule } from "../../lib/rules.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
@@ -83,6 +84,9 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			params: { email: emailRule(), password: passwordRule },
 			handler(ctx) {
 				const { clientAddress: address } = ctx.meta;
+				const { admin } = this.broker.stoa.config;
+				if (this.firstAdmin?.isPending && ctx.params.email.toLowerCase() === admin?.email.toLowerCase())
+					throw new DomainError("SERVICE_UNAVAILABLE", "The shop is being set up; try again", { retryAfterSeconds: 1 });
 				return login(this.deps, { ...ctx.params, ...(address === undefined ? {} : { address }) });
 			},
 		},
@@ -172,13 +176,16 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 		this.deps = createDeps(this);
 	},
 	async started() {
-		const { clock, config } = this.broker.stoa;
+		const { clock, config, health } = this.broker.stoa;
 		await Promise.all([this.keyring.load(clock.now()), this.hasher.warmUp()]);
 		this.reload = setInterval(() => {
 			this.keyring.load(clock.now()).catch(error => this.logger.warn("The signing keys could not be read", error));
 		}, RELOAD_KEYS_MS);
 		const { admin } = config;
-		if (admin) this.firstAdmin = startFirstAdmin(() => createFirstAdmin(this.deps, admin), this.logger);
+		if (admin) {
+			const release = health.hold("firstAdmin");
+			this.firstAdmin = startFirstAdmin(() => createFirstAdmin(this.deps, admin), release, this.logger);
+		}
 	},
 	async stopped() {
 		clearInterval(this.reload);

@@ -61,6 +61,23 @@ describe("Gateways of a cluster without Redis", () => {
 		}
 	});
 
+	it("know every route of the shop before they meet its services: away is 503, not a page that does not exist", async () => {
+		const [client] = clients();
+		if (!client) throw new Error("There is no gateway");
+		for (const [method, path, status] of [
+			["GET", "/products", 503],
+			["POST", "/carts/crt_1/checkout", 503],
+			["POST", "/auth/login", 503],
+			["GET", "/nowhere", 404],
+		] as const) {
+			const answer = await client.request(method, path, {
+				body: method === "GET" ? undefined : {},
+				key: "a-key-of-the-test",
+			});
+			expect([path, answer.status, answer.headers.get("retry-after") !== null]).toEqual([path, status, status === 503]);
+		}
+	});
+
 	it("learn a service that starts on another node, and answer 503 once it has gone", async () => {
 		const [, other] = brokers();
 		const [client] = clients();

@@ -1,7 +1,10 @@
 import { Agent, request as httpRequest } from "node:http";
 import { createHealth } from "../../lib/health.ts";
 import { startOpsServer } from "../../lib/ops-server.ts";
-import { startGateway } from "../support/gateway.ts";
+import { Client } from "../support/client.ts";
+import { create, rawBroker, startGateway } from "../support/gateway.ts";
+import { startTestNode } from "../support/node.ts";
+import { ADMIN } from "../support/shop.ts";
 import { until } from "../support/until.ts";
 
 const probes = { database: () => Promise.resolve(), isBrokerUp: () => true, optional: {} };
@@ -18,6 +21,33 @@ describe("Readiness", () => {
 		expect(await noDatabase.ready()).toMatchObject({ status: "unavailable", checks: { database: "down" } });
 		expect((await createHealth({ ...probes, isBrokerUp: () => false }).ready()).status).toBe("unavailable");
 	});
+
+	it("waits for what the start began in the background", async () => {
+		const health = createHealth(probes);
+		const release = health.hold("firstAdmin");
+		expect(await health.ready()).toMatchObject({ status: "unavailable", checks: { firstAdmin: "down" } });
+		release();
+		expect((await health.ready()).status).toBe("ok");
+	});
+
+	it("covers the first admin: once it is there, the sign-in works, and before that says so", async () => {
+		const env = { STOA_ADMIN_EMAIL: ADMIN.email, STOA_ADMIN_PASSWORD: ADMIN.password };
+		const node = await startTestNode({ services: ["api", "auth"], env });
+		try {
+			const client = new Client(node.broker.stoa.publicUrl);
+			// The profile of the admin cannot be made: users is not there.
+			const ready = () => client.get("//health/ready");
+			expect([(await ready()).status, (await ready()).body.checks.firstAdmin]).toEqual([503, "down"]);
+			const early = await client.post("/auth/login", ADMIN);
+			expect([early.status, early.headers.get("retry-after")]).toEqual([503, "1"]);
+			const users = await import("../../services/users/users.service.ts");
+			await create(rawBroker(node), users.default);
+			await until("readiness", async () => (await ready()).status === 200);
+			expect((await client.post("/auth/login", ADMIN)).status).toBe(200);
+		} finally {
+			await node.stop();
+		}
+	}, 30_000);
 
 	it("does not wait for a database that never answers", async () => {
 		const silent = createHealth({ ...probes, database: () => new Promise(() => undefined) });

@@ -41,7 +41,7 @@ const finished = (jobId: string): Promise<ImportJob> =>
 			const job = await node.broker.call("products.importJob", { id: jobId }, MANAGER);
 			return job.status !== "running" && job;
 		},
-		30_000,
+		110_000,
 	);
 
 const imported = async (content: string | Buffer, stock?: number) => finished(await sent(content, stock));

@@ -41,8 +41,8 @@ interface Methods {
 	): Promise<CartDocument>;
 	/** Of a line that is to stay. Undefined when there is no such line. @throws CONFLICT when it is no longer for sale */
 	quoteOfLine(ctx: AppContext<unknown>, guard: Guard, lineId: string): Promise<Quote | undefined>;
-	/** A cart as its owner sees it, with what is wrong with its lines now. */
-	view(ctx: AppContext<unknown>, cart: CartDocument): Promise<Cart>;
+	/** A cart as its owner sees it, with what is wrong with its lines now. `known` has just been asked for. */
+	view(ctx: AppContext<unknown>, cart: CartDocument, known?: Quote): Promise<Cart>;
 	/** Who has a cart that could not be taken. */
 	holderOf(cart: CartDocument, wanted: { orderId: string; keyHash: string; isNew: boolean }): CartClaim;
 	sweepClaims(): Promise<void>;
@@ -134,7 +134,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const guard = this.guardOf(ctx);
 				const seed = commandSeed(ctx);
 				const changed = await this.repository.addLine(guard, lineOf(quote, quantity), seed);
-				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })));
+				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })), quote);
 			},
 		},
 		updateLine: {
@@ -149,7 +149,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const quote = quantity === 0 ? undefined : await this.quoteOfLine(ctx, guard, lineId);
 				const now = quote && { sku: quote.sku, title: quote.title, unitPrice: quote.price };
 				const changed = await this.repository.setQuantity(guard, lineId, quantity, now, undefined);
-				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })));
+				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })), quote);
 			},
 		},
 		removeLine: {
@@ -236,14 +236,18 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				errors: [{ field: line.sku, code: "withdrawn", message: "no longer for sale" }],
 			});
 		},
-		async view(ctx, cart) {
-			if (cart.status !== "open" || cart.lines.length === 0) return toCart(cart);
-			const skus = cart.lines.map(({ sku }) => sku);
-			const quotes = await this.quotesOf(ctx, skus).catch(error => {
+		async view(ctx, cart, known) {
+			if (cart.status !== "open") return toCart(cart);
+			const quotes = new Map<string, Quote>(known ? [[known.sku, known]] : []);
+			const others = cart.lines.map(({ sku }) => sku).filter(sku => !quotes.has(sku));
+			try {
+				const found = others.length > 0 ? await this.quotesOf(ctx, others) : [];
+				for (const [sku, quote] of found) quotes.set(sku, quote);
+			} catch (error) {
 				// A cart can be looked at while the catalogue is away; its checkout asks again.
 				this.logger.warn("A cart is shown without the prices of now", error);
-				return undefined;
-			});
+				return toCart(cart);
+			}
 			return toCart(cart, quotes);
 		},
 		holderOf(cart, { orderId, keyHash, isNew }) {

@@ -119,7 +119,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			visibility: "published",
 			rest: { route: "POST /carts/:id/checkout", status: 201, location: "/orders/:id" },
 			permissions: "anyone",
-			openapi: { summary: "Buy what is in the cart", response: "Order" },
+			openapi: {
+				summary: "Buy what is in the cart",
+				description:
+					"409 names the lines: PRICE_CHANGED for another price or currency, CONFLICT for what was withdrawn, STOCK_INSUFFICIENT.",
+				response: "Order",
+			},
 			idempotency: "aggregate",
 			isKeyRequired: true,
 			timeout: CHECKOUT_TIMEOUT_MS,

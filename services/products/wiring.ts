@@ -46,6 +46,7 @@ export function wire(service: ProductsService): ProductsParts {
 		products: models.products,
 		trees: models.categories,
 		categories,
+		currency: broker.stoa.config.shopCurrency,
 		now: clock.now,
 		receive: receive("demo"),
 		onLevels: async changes => {

@@ -80,6 +80,7 @@ export class ChargeRepository {
 				{
 					_id: chargeId,
 					state: "captured",
+					"amount.currency": amount.currency,
 					"entries.key": { $ne: key },
 					$expr: { $lte: [{ $add: ["$refunded", amount.amount] }, "$amount.amount"] },
 				},

@@ -3,6 +3,7 @@ import { startTestNode, type TestNode } from "../support/node.ts";
 
 const SERVICES = ["products", "inventory", "carts", "orders", "payments", "test-payments"];
 const STAFF = { meta: { user: { id: "usr_manager", sessionId: "ses_1", roles: ["manager" as const] } } };
+const ADMIN = { meta: { user: { id: "usr_admin", sessionId: "ses_a", roles: ["admin" as const] } } };
 const money = (amount: number, currency = "CHF") => ({ amount, currency });
 const ADDRESS = { name: "Ada", line1: "1 Main St", city: "Paris", postalCode: "75001", country: "FR" };
 
@@ -164,5 +165,30 @@ describe("A cart", () => {
 			type: "VALIDATION_ERROR",
 		});
 		expect((await read(cart)).totals.total.amount).toBe((90 * 999 + 1) * 100_000_000_000);
+	});
+});
+
+describe("The test provider", () => {
+	it("pays nothing back in another currency, however much less that is as a number", async () => {
+		const of = { orderId: "ord_provider", amount: money(1_000) };
+		const { chargeId } = await call("test-payments.authorize", { ...of, token: "tok_ok", idempotencyKey: "p-a" });
+		const charge = { ...of, chargeId: chargeId ?? "" };
+		await call("test-payments.capture", { ...charge, idempotencyKey: "p-c" });
+		const refund = (amount: { amount: number; currency: string }) =>
+			call("test-payments.refund", { ...charge, amount, idempotencyKey: `r-${++next}` });
+		await expect(refund(money(1, "JPY"))).rejects.toMatchObject({ type: "CONFLICT" });
+		await refund(money(400));
+		const { items } = await call("test-payments.ledger", { orderId: of.orderId });
+		expect(items.filter(({ kind }) => kind === "refund").map(({ amount }) => amount)).toEqual([money(400)]);
+	});
+});
+
+describe("A refund", () => {
+	it("is in the currency that was paid", async () => {
+		const { sku } = await goods();
+		const { id } = await place(await cartOf(sku));
+		const refund = { id, amount: money(1, "JPY"), reason: "gift" };
+		const meta = { ...ADMIN.meta, idempotencyKey: "no" };
+		await expect(call("orders.refund", refund, { meta })).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
 	});
 });

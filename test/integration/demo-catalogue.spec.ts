@@ -52,4 +52,20 @@ describe("The demo catalogue", () => {
 		const third = await start();
 		expect(await total(third)).toBe(before);
 	});
+
+	it.each([
+		["CHF", 1],
+		["JPY", 1],
+		["KWD", 10],
+	])("is priced in %s when the shop is, so that its lists by price are full", async (currency, times) => {
+		const [euros] = (await (nodes[0] as TestNode).broker.call("products.get", { idOrSlug: "cast-iron-skillet" }))
+			.variants;
+		const env = { DEMO_DATA: "1", SHOP_CURRENCY: currency, MONGODB_URI: "" };
+		const node = await startTestNode({ services: ["products"], env });
+		nodes.push(node);
+		const [variant] = (await node.broker.call("products.get", { idOrSlug: "cast-iron-skillet" })).variants;
+		expect(variant?.price).toEqual({ amount: (euros?.price.amount ?? 0) * times, currency });
+		const byPrice = await node.broker.call("products.list", { sort: "price", count: true });
+		expect(byPrice.total).toBe(await total(node));
+	});
 });

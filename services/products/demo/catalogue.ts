@@ -1,5 +1,6 @@
 /**
- * The demo shop: Brookside Home & Trail, a small department store that exists nowhere else. Prices in minor units of EUR.
+ * The demo shop: Brookside Home & Trail, a small department store that exists nowhere else. Prices in hundredths of the
+ * shop's currency; where that has no hundredths, as they are: 49.50 francs, 4,950 yen.
  * A product is `[title, brand, price, stock, description]`; one with options is sold in one variant for each of them.
  */
 export interface DemoProduct {
@@ -31,8 +32,6 @@ const p = (title: string, brand: string, price: number, stock: number, descripti
 
 const sizes = (...values: string[]) => ({ name: "size", values: values.map(value => ({ value })) });
 const colours = (...values: string[]) => ({ name: "colour", values: values.map(value => ({ value })) });
-
-export const DEMO_CURRENCY = "EUR";
 
 export const DEMO_CATEGORIES: readonly DemoCategory[] = [
 	{

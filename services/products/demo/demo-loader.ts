@@ -2,6 +2,7 @@ import type { Model } from "mongoose";
 import { isDuplicateKey } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { newId } from "../../../lib/ids.ts";
+import { exponentOf } from "../../../lib/money.ts";
 import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import type { CategoriesRepository } from "../categories.repository.ts";
 import { pathTo } from "../domain/categories.ts";
@@ -9,7 +10,7 @@ import { derive, newProduct } from "../domain/product.ts";
 import { slugOf } from "../domain/text.ts";
 import type { Category, ProductInput } from "../products.contract.ts";
 import type { CategoriesDocument, ProductDocument } from "../products.model.ts";
-import { DEMO_CATEGORIES, DEMO_CURRENCY, type DemoCategory, type DemoProduct } from "./catalogue.ts";
+import { DEMO_CATEGORIES, type DemoCategory, type DemoProduct } from "./catalogue.ts";
 
 const CLAIM = "demo";
 
@@ -18,6 +19,8 @@ interface Deps {
 	/** Where the claim is kept, beside the tree. */
 	trees: Model<CategoriesDocument>;
 	categories: CategoriesRepository;
+	/** What the demo's prices are in. */
+	currency: string;
 	now(): Date;
 	/** Receives stock, idempotent per reference; gives the levels after it. */
 	receive(items: { sku: string; quantity: number; reference: string }[]): Promise<LevelChange[]>;
@@ -62,7 +65,7 @@ export class DemoLoader {
 		// A crash may have come before the products did.
 		await this.#insert();
 		const items = leaves(DEMO_CATEGORIES).flatMap(category =>
-			demoProducts(category).flatMap(({ variants }) =>
+			demoProducts(category, this.#deps.currency).flatMap(({ variants }) =>
 				variants
 					.filter(({ stock }) => stock > 0)
 					.map(({ input, stock }) => ({ sku: input.sku, quantity: stock, reference: `demo:${input.sku}` })),
@@ -82,7 +85,7 @@ export class DemoLoader {
 		const pathOf = (slug: string) => pathTo(tree, slug).map(category => category.slug);
 		const at = now();
 		const documents = leaves(DEMO_CATEGORIES).flatMap(category =>
-			demoProducts(category).map(({ input }, i) => {
+			demoProducts(category, this.#deps.currency).map(({ input }, i) => {
 				const createdAt = new Date(at.getTime() - i);
 				const state = newProduct(input, slugOf(input.title), at.getTime());
 				const id = newId("prd", at.getTime());
@@ -117,13 +120,12 @@ const flat = (categories: readonly DemoCategory[], parent: string | null, nowMs:
 		...flat(children, slug, nowMs),
 	]);
 
-function demoProducts({
-	slug,
-	code = "XX",
-	products = [],
-}: DemoCategory): { input: ProductInput; variants: DemoVariant[] }[] {
+function demoProducts(
+	{ slug, code = "XX", products = [] }: DemoCategory,
+	currency: string,
+): { input: ProductInput; variants: DemoVariant[] }[] {
 	return products.map((product, i) => {
-		const variants = demoVariants(product, `${code}-${101 + i}`);
+		const variants = demoVariants(product, `${code}-${101 + i}`, currency);
 		const { title, brand, description } = product;
 		const input: ProductInput = {
 			title,
@@ -137,10 +139,11 @@ function demoProducts({
 	});
 }
 
-function demoVariants({ price, compareAt, stock, option }: DemoProduct, sku: string): DemoVariant[] {
+function demoVariants({ price, compareAt, stock, option }: DemoProduct, sku: string, currency: string): DemoVariant[] {
+	const hundredths = 10 ** Math.max(0, exponentOf(currency) - 2);
 	const priced = (amount: number) => ({
-		price: { amount, currency: DEMO_CURRENCY },
-		...(compareAt ? { compareAtPrice: { amount: compareAt, currency: DEMO_CURRENCY } } : {}),
+		price: { amount: amount * hundredths, currency },
+		...(compareAt ? { compareAtPrice: { amount: compareAt * hundredths, currency } } : {}),
 	});
 	if (!option) return [{ input: { sku, ...priced(price) }, stock }];
 	return option.values.map(({ value, price: own = price, stock: ownStock = stock }, i) => ({

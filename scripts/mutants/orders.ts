@@ -2,6 +2,8 @@ import type { Mutant } from "./mutant.ts";
 
 const CHECKOUT = ["test/integration/checkout.spec.ts"];
 const REPOSITORY = "services/orders/orders.repository.ts";
+const REFUNDS = "services/orders/refunds.repository.ts";
+const REFUNDING = ["test/integration/refunds.spec.ts"];
 const PLACE = "services/orders/use-cases/place-order.ts";
 const SAGA = "services/orders/use-cases/checkout-saga.ts";
 const PAYMENTS = "services/payments/payments.repository.ts";
@@ -53,10 +55,17 @@ export const ORDERS: readonly Mutant[] = [
 	},
 	{
 		name: "a refund of an order goes beyond what was captured",
-		file: REPOSITORY,
-		find: '$expr: { $lte: [{ $add: ["$refundTotal", amount] }, "$payment.captured"] },',
+		file: REFUNDS,
+		find: '{ $lte: [{ $add: ["$refundTotal", amount] }, "$payment.captured"] },',
 		replace: "",
-		specs: CHECKOUT,
+		specs: REFUNDING,
+	},
+	{
+		name: "a line is refunded as often as it is asked for",
+		file: REFUNDS,
+		find: "\t...lines,\n",
+		replace: "",
+		specs: REFUNDING,
 	},
 	{
 		name: "a late decline keeps the money",

@@ -34,9 +34,19 @@ export interface OrderLine {
 	unitPrice: Money;
 	lineTotal: Money;
 }
+export interface RefundLine {
+	lineId: string;
+	sku: string;
+	quantity: number;
+	amount: Money;
+}
 export interface OrderRefund {
 	id: string;
 	amount: Money;
+	/** What it is for. An amount refunded without lines belongs to none of them. */
+	lines: RefundLine[];
+	/** As much of it as is for shipping. */
+	shipping: Money;
 	reason: string;
 	status: "pending" | "done" | "failed";
 	createdAt: string;
@@ -104,9 +114,19 @@ export interface OrdersActions {
 	 * so that a process that wakes up late cannot write it.
 	 */
 	"orders.fate": Action<{ orderId: string; cartId: string }, { fate: "placed" | "running" | "abandoned" }>;
-	/** CONFLICT above what was captured and not refunded. */
+	/**
+	 * An amount, or lines and shipping, or, without any, all that is left. The refund in the answer is `done`, or `pending`
+	 * when the provider says later. CONFLICT, which says what is refundable, above what is left of the order, of a line
+	 * (pieces and money) or of shipping.
+	 */
 	"orders.refund": Action<
-		{ id: string; amount?: Money; lines?: { sku: string; quantity: number }[]; reason: string },
+		{
+			id: string;
+			amount?: Money;
+			lines?: { sku: string; quantity: number }[];
+			shipping?: Money;
+			reason: string;
+		},
 		Order
 	>;
 }

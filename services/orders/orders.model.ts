@@ -5,7 +5,14 @@ import type { Money } from "../../lib/money.ts";
 import type { Totals } from "../../lib/totals.ts";
 import { defineModel } from "../../mixins/db.mixin.ts";
 import { outboxFields, outboxIndex } from "../../mixins/outbox.mixin.ts";
-import type { Address, OrderFulfilment, OrderHistoryEntry, OrderLine, OrderStatus } from "./orders.contract.ts";
+import type {
+	Address,
+	OrderFulfilment,
+	OrderHistoryEntry,
+	OrderLine,
+	OrderStatus,
+	RefundLine,
+} from "./orders.contract.ts";
 
 /**
  * Where the order's saga stands. `started`: nothing is promised, a crash ends in compensation. `confirmed`: the point
@@ -16,20 +23,31 @@ export type SagaPosition = "started" | "confirmed" | "declining" | "cancelling" 
 export interface RefundDocument {
 	id: string;
 	amount: Money;
+	/** Of what it takes: pieces and money per line, and shipping; the rest belongs to the order as a whole. */
+	lines?: RefundLine[];
+	shipping?: Money;
 	reason: string;
 	status: "pending" | "done" | "failed";
 	createdAt: string;
-	/** While it is pending: when its process is taken for dead. */
-	leaseUntil?: Date;
+	/** While it is pending: when its process is taken for dead, or its next try is due. Null when it is parked. */
+	leaseUntil?: Date | null;
+	/** Who works on it: whoever took it last. */
+	epoch?: number;
+	/** How often it was tried, and what the last try ended with. */
+	attempts?: number;
+	error?: string;
+	parkedAt?: Date | null;
 }
 
 /** A command with an `Idempotency-Key`, kept with its effect. */
 export interface CommandDocument {
 	keyHash: string;
 	requestHash: string;
-	/** The refund it made; null for a cancellation. */
+	/** The refund it made; null for a cancellation, and for what was refused. */
 	refundId: string | null;
 	outcome: Outcome | null;
+	/** Kept for a day from here, longer while it is pending. */
+	at?: Date;
 }
 
 export interface Failure {
@@ -144,5 +162,6 @@ orderSchema.index(
 	{ "refunds.leaseUntil": 1 },
 	{ partialFilterExpression: { "refunds.leaseUntil": { $type: "date" } } },
 );
+orderSchema.index({ "refunds.parkedAt": 1 }, { partialFilterExpression: { "refunds.parkedAt": { $type: "date" } } });
 
 export const orderModels = { orders: defineModel("orders", outboxIndex(orderSchema)) };

@@ -3,14 +3,14 @@ import { DomainError, isDuplicateKey } from "../../lib/errors.ts";
 import { KEY_TTL_SECONDS } from "../../lib/idempotency.ts";
 import { newOrderNumber } from "../../lib/ids.ts";
 import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
-import type { CommandDocument, OrderDocument, RefundDocument } from "./orders.model.ts";
+import type { OrderDocument } from "./orders.model.ts";
+import { RefundRepository } from "./refunds.repository.ts";
 import type { Change, Created, Orders } from "./use-cases/ports.ts";
 import { StaleLease } from "./use-cases/saga.ts";
 
 const MAX_TIME_MS = 5_000;
 const LEASE_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
-const MAX_COMMANDS = 50;
 const NUMBER_ATTEMPTS = 5;
 const KEY_MS = KEY_TTL_SECONDS * 1000;
 /** Longer than the key it keeps, and than any process could sleep on its way to the same id. */
@@ -26,12 +26,14 @@ export interface ListFilter {
 
 /** Orders: every change is conditional on the version and the lease it was made under. */
 export class OrderRepository implements Orders {
+	readonly refunds: RefundRepository;
 	readonly #orders: Model<OrderDocument>;
 	readonly #onEvent: (id: string) => void;
 
 	/** @param onEvent called after a commit that wrote an event */
 	constructor(orders: Model<OrderDocument>, onEvent: (id: string) => void) {
 		this.#orders = orders;
+		this.refunds = new RefundRepository(orders);
 		this.#onEvent = onEvent;
 	}
 
@@ -138,80 +140,10 @@ export class OrderRepository implements Orders {
 		]);
 	}
 
-	/** Sets a refund aside, once per key and never above what was captured. */
-	async startRefund(
-		id: string,
-		refund: RefundDocument,
-		command: CommandDocument,
-		statuses: readonly string[],
-	): Promise<OrderDocument | null> {
-		const { amount } = refund.amount;
-		const started = await this.#orders.collection.findOneAndUpdate(
-			{
-				_id: id as never,
-				status: { $in: statuses },
-				"commands.keyHash": { $ne: command.keyHash },
-				$expr: { $lte: [{ $add: ["$refundTotal", amount] }, "$payment.captured"] },
-			},
-			[
-				{
-					$set: {
-						refundTotal: { $add: ["$refundTotal", amount] },
-						refunds: { $concatArrays: ["$refunds", [{ $mergeObjects: [{ $literal: refund }, { leaseUntil }] }]] },
-						commands: { $slice: [{ $concatArrays: ["$commands", [{ $literal: command }]] }, -MAX_COMMANDS] },
-						version: { $add: ["$version", 1] },
-					},
-				},
-			],
-			AFTER,
-		);
-		return started as unknown as OrderDocument | null;
-	}
-
-	/** Takes over a refund whose process is gone; null when it is not pending, or still worked on. */
-	async takeRefund(id: string, refundId: string): Promise<OrderDocument | null> {
-		const isGone = {
-			$anyElementTrue: [
-				{
-					$map: {
-						input: "$refunds",
-						in: {
-							$and: [
-								{ $eq: ["$$this.id", refundId] },
-								{ $eq: ["$$this.status", "pending"] },
-								{ $lte: ["$$this.leaseUntil", "$$NOW"] },
-							],
-						},
-					},
-				},
-			],
-		};
-		const renewed = {
-			$map: {
-				input: "$refunds",
-				in: { $cond: [{ $eq: ["$$this.id", refundId] }, { $mergeObjects: ["$$this", { leaseUntil }] }, "$$this"] },
-			},
-		};
-		const taken = await this.#orders.collection.findOneAndUpdate(
-			{ _id: id as never, $expr: isGone },
-			[{ $set: { refunds: renewed, version: { $add: ["$version", 1] } } }],
-			AFTER,
-		);
-		return taken as unknown as OrderDocument | null;
-	}
-
 	/** Sagas that may need someone, by this node's clock; the database's decides in `takeLease`. */
 	dueSagas(now: Date, limit: number): Promise<OrderDocument[]> {
 		return this.#orders
 			.find({ "lease.until": { $lte: now } }, { _id: 1 })
-			.limit(limit)
-			.maxTimeMS(MAX_TIME_MS)
-			.lean<OrderDocument[]>();
-	}
-
-	dueRefunds(now: Date, limit: number): Promise<OrderDocument[]> {
-		return this.#orders
-			.find({ "refunds.leaseUntil": { $lte: now } }, { refunds: 1 })
 			.limit(limit)
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<OrderDocument[]>();

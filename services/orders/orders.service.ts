@@ -1,5 +1,5 @@
 import { decodeCursor, encodeCursor } from "../../lib/cursor.ts";
-import { notFound, notYours } from "../../lib/errors.ts";
+import { DomainError, notFound, notYours } from "../../lib/errors.ts";
 import { keyHash, type Outcome, refusedAs, replay, requestHash } from "../../lib/idempotency.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { mayDo } from "../../lib/permissions.ts";
@@ -8,6 +8,7 @@ import { type AppContext, defineService } from "../../lib/typed.ts";
 import { consumer } from "../../mixins/consumer.mixin.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
+import { parking } from "../../mixins/parking.mixin.ts";
 import { ORDER_TRANSITIONS } from "./domain/order-states.ts";
 import { isOrderToken, orderTokenOf } from "./order-token.ts";
 import type { Order } from "./orders.contract.ts";
@@ -36,6 +37,8 @@ interface Vars extends DbVars<typeof orderModels>, OutboxVars {
 interface Methods {
 	/** The order, for whoever may see it. NOT_FOUND for everybody else, too. */
 	readable(ctx: AppContext<{ id: string }>): Promise<OrderDocument>;
+	/** Staff who may not refund must not do it by cancelling; owners and guests may. */
+	mayCancel(ctx: AppContext<unknown>, order: OrderDocument): void;
 	page(filter: ListFilter, params: PageParams): Promise<{ items: Order[]; nextCursor: string | null; total?: number }>;
 	/** The use cases' ports for one request, or for what nobody asked for. */
 	depsFor(ctx?: AppContext<unknown>): CancelDeps;
@@ -55,6 +58,19 @@ const orderParams = { id: idRule() };
 export default defineService<Record<string, unknown>, Methods, Vars>()({
 	name: "orders",
 	mixins: [
+		parking<Vars, Methods>({
+			refund: {
+				list(limit) {
+					return this.repository.refunds.parked(limit);
+				},
+				count() {
+					return this.repository.refunds.countParked();
+				},
+				resume(id) {
+					return this.repository.refunds.resume(id);
+				},
+			},
+		}),
 		consumer<Vars, Methods>({
 			async "payment.settled"(event) {
 				await settlePayment(this.depsFor(), event.data);
@@ -148,12 +164,17 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			visibility: "published",
 			rest: "POST /orders/:id/cancel",
 			permissions: "anyone",
-			openapi: { summary: "Take an order back before it ships", response: "Order" },
+			openapi: {
+				summary: "Take an order back before it ships",
+				description: "Staff need `payments:refund` for an order that was paid.",
+				response: "Order",
+			},
 			idempotency: "aggregate",
 			timeout: CHECKOUT_TIMEOUT_MS,
 			params: { ...orderParams, reason: textRule(500, { optional: true }) },
 			async handler(ctx) {
 				const order = await this.readable(ctx);
+				this.mayCancel(ctx, order);
 				const hash = keyHash(ctx, order._id);
 				return this.answer(
 					ctx,
@@ -169,7 +190,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			visibility: "published",
 			rest: { route: "POST /admin/orders/:id/refunds", status: 201 },
 			permissions: ["orders:write", "payments:refund"],
-			openapi: { summary: "Pay back an amount, or lines, or all that is left", response: "Order" },
+			openapi: {
+				summary: "Pay back an amount, or lines and shipping, or all that is left",
+				description:
+					"409 says what is still refundable, of the order and per line. A refund is `pending` while the provider has not said.",
+				response: "Order",
+			},
 			idempotency: "aggregate",
 			isKeyRequired: true,
 			timeout: CHECKOUT_TIMEOUT_MS,
@@ -183,6 +209,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 					optional: true,
 					items: { type: "object", props: { sku: skuRule(), quantity: quantityRule() } },
 				},
+				shipping: amountRule({ optional: true }),
 				reason: textRule(500),
 			},
 			async handler(ctx) {
@@ -224,6 +251,11 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				isOrderToken(this.broker.stoa.secret, order._id, orderToken);
 			if (!order || !(isOwner || isStaff || isGuest)) throw notYours("The order", order);
 			return order;
+		},
+		mayCancel({ meta: { user } }, { userId, payment }) {
+			const isStaff = user !== undefined && user.id !== userId && mayDo(user.roles, "orders:write");
+			if (isStaff && payment.captured > 0 && !mayDo(user.roles, "payments:refund"))
+				throw new DomainError("FORBIDDEN", "Cancelling an order that was paid refunds it: this needs payments:refund");
 		},
 		async page(filter, { limit = 20, cursor, count }) {
 			const [createdAt, id] = cursor ? decodeCursor(cursor, ["time", "string"]) : [];

@@ -1,7 +1,15 @@
-import type { Order } from "./orders.contract.ts";
+import type { Order, OrderRefund } from "./orders.contract.ts";
 import type { OrderDocument, RefundDocument } from "./orders.model.ts";
 
-const toRefund = ({ leaseUntil: _, ...refund }: RefundDocument) => refund;
+const toRefund = ({ id, amount, lines = [], shipping, reason, status, createdAt }: RefundDocument): OrderRefund => ({
+	id,
+	amount,
+	lines,
+	shipping: shipping ?? { amount: 0, currency: amount.currency },
+	reason,
+	status,
+	createdAt,
+});
 
 /** An order as its owner and staff see it: nothing of the saga, of keys or of the provider. */
 export const toOrder = (order: OrderDocument): Order => ({

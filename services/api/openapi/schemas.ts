@@ -16,6 +16,7 @@ import type {
 	OrderHistoryEntry,
 	OrderLine,
 	OrderRefund,
+	RefundLine,
 } from "../../orders/orders.contract.ts";
 import type { LedgerItem } from "../../payments/payments.contract.ts";
 import type {
@@ -182,9 +183,12 @@ const selling = {
 		["company", "line2", "region", "phone"],
 	),
 	OrderLine: dto<OrderLine>()(line),
+	RefundLine: dto<RefundLine>()({ lineId: text, sku: text, quantity: whole, amount: money }),
 	OrderRefund: dto<OrderRefund>()({
 		id: text,
 		amount: money,
+		lines: listOf(ref("RefundLine")),
+		shipping: money,
 		reason: text,
 		status: oneOf("pending", "done", "failed"),
 		createdAt: time,

@@ -2,6 +2,7 @@ import { DomainError } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { inProgress, keyReused, type Outcome, success } from "../../../lib/idempotency.ts";
 import { assertMove, historyEntry } from "../domain/order-states.ts";
+import { assertRoom, keptCommands } from "../keys.ts";
 import type { CommandDocument, OrderDocument } from "../orders.model.ts";
 import type { OrderRepository } from "../orders.repository.ts";
 import { tooBusy } from "../orders.repository.ts";
@@ -36,10 +37,11 @@ export async function cancelOrder(deps: CancelDeps, order: OrderDocument, cancel
 		if (known.outcome) return { outcome: known.outcome, isReplay: true };
 		const taken = await deps.orders.takeLease(order._id);
 		if (!taken) throw inProgress();
-		return ended(await finishCancel(deps, taken));
+		return ended(await finishCancel(deps, taken), cancel);
 	}
 	assertMove(order.status, "cancelled");
-	return ended(await run(deps, order, cancel));
+	if (cancel.command) assertRoom(order, deps.clock.nowMs());
+	return ended(await run(deps, order, cancel), cancel);
 }
 
 /** What a crash left of a cancellation. @param order under a lease of the caller */
@@ -113,13 +115,15 @@ function markOf(order: OrderDocument, { actor, reason, command }: Cancel, now: D
 		history: [...order.history, historyEntry(order.status, "cancelled", now, actor, reason)],
 		refunds: rest > 0 ? [...order.refunds, refund] : order.refunds,
 		refundTotal: order.payment.captured,
-		commands: command ? [...order.commands, { ...command, refundId: null, outcome: null }] : order.commands,
+		commands: command
+			? [...keptCommands(order.commands, now.getTime()), { ...command, refundId: null, outcome: null, at: now }]
+			: order.commands,
 	};
 }
 
-function ended(order: OrderDocument): Ended {
-	const last = order.commands.findLast(command => command.refundId === null);
-	const outcome = last?.outcome ?? success(toOrder(order));
+function ended(order: OrderDocument, { command }: Cancel): Ended {
+	const known = command && order.commands.find(({ keyHash }) => keyHash === command.keyHash);
+	const outcome = known?.outcome ?? success(toOrder(order));
 	if (order.position !== "done")
 		throw new DomainError("SERVICE_UNAVAILABLE", "The order is being cancelled", { retryAfterSeconds: 2 });
 	return { outcome, isReplay: false };

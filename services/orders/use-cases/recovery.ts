@@ -23,7 +23,7 @@ export async function recover(deps: CancelDeps, onError: (orderId: string, error
 	};
 	const sagas = await deps.orders.dueSagas(deps.clock.now(), BATCH);
 	await Promise.all(sagas.map(({ _id }) => attempt(_id, () => recoverSaga(deps, _id))));
-	const refunds = await deps.orders.dueRefunds(deps.clock.now(), BATCH);
+	const refunds = await deps.orders.refunds.due(deps.clock.now(), BATCH);
 	await Promise.all(refunds.map(order => attempt(order._id, () => recoverRefunds(deps, order))));
 }
 
@@ -48,7 +48,7 @@ async function recoverSaga(deps: CancelDeps, id: string): Promise<unknown> {
 
 async function recoverRefunds(deps: CancelDeps, { _id, refunds }: OrderDocument): Promise<void> {
 	for (const refund of refunds.filter(({ status, leaseUntil }) => status === "pending" && leaseUntil)) {
-		const order = await deps.orders.takeRefund(_id, refund.id);
+		const order = await deps.orders.refunds.take(_id, refund.id);
 		if (order) await finishRefund(deps, order, refund.id);
 	}
 }

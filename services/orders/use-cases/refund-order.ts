@@ -1,21 +1,21 @@
-import { DomainError, errorType } from "../../../lib/errors.ts";
+import { errorLine } from "../../../lib/attempts.ts";
+import { DomainError, errorType, notFound } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { inProgress, keyReused, type Outcome, refusal, success } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
-import { type Money, sum, times } from "../../../lib/money.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { REFUNDABLE } from "../domain/order-states.ts";
+import { type RefundRequest, shareOf } from "../domain/refunds.ts";
+import { assertRoom } from "../keys.ts";
 import type { CommandDocument, OrderDocument, RefundDocument } from "../orders.model.ts";
 import { tooBusy } from "../orders.repository.ts";
 import { toOrder } from "../orders.views.ts";
+import { MAX_REFUNDS } from "../refunds.repository.ts";
 import type { CancelDeps, Ended } from "./cancel-order.ts";
-import { about, runSaga, type Saga, STALE } from "./saga.ts";
+import { about, runSaga, type Saga, STALE, StaleLease } from "./saga.ts";
 
 const WRITE_ATTEMPTS = 20;
-
-export interface Refund {
-	amount?: Money;
-	lines?: { sku: string; quantity: number }[];
+export interface Refund extends RefundRequest {
 	reason: string;
 	command: Pick<CommandDocument, "keyHash" | "requestHash">;
 }
@@ -28,24 +28,34 @@ interface State {
 
 /** Pays back an amount or lines, once per key, never more than was captured and is not refunded. */
 export async function refundOrder(deps: CancelDeps, order: OrderDocument, input: Refund): Promise<Ended> {
-	const known = order.commands.find(command => command.keyHash === input.command.keyHash);
-	if (known) return resume(deps, order, known, input);
-	const refund: RefundDocument = {
-		id: newId("ref", deps.clock.nowMs()),
-		amount: amountOf(order, input),
-		reason: input.reason,
-		status: "pending",
-		createdAt: deps.clock.now().toISOString(),
-	};
-	return end(await payBack(deps, { order, refund }, input.command), refund.id);
+	try {
+		const known = order.commands.find(({ keyHash }) => keyHash === input.command.keyHash);
+		return await (known ? resume(deps, order, known, input) : begin(deps, order, input));
+	} catch (error) {
+		throw errorType(error) === STALE ? inProgress() : error;
+	}
 }
 
-/** What a crash left of a refund. @param order under a lease of the caller on this refund */
-export async function finishRefund(deps: CancelDeps, order: OrderDocument, refundId: string): Promise<OrderDocument> {
-	const refund = order.refunds.find(({ id }) => id === refundId);
-	if (!refund) throw new DomainError("NOT_FOUND", "The refund was not found");
-	return payBack(deps, { order, refund });
+async function begin(deps: CancelDeps, order: OrderDocument, input: Refund): Promise<Ended> {
+	let state: State;
+	try {
+		state = { order, refund: refundOf(deps, order, input, newId("ref", deps.clock.nowMs())) };
+		state = await runSaga("orders.refund", refundSaga(deps, input), state, deps.failpoints, { to: "mark" });
+	} catch (error) {
+		// Nothing was set aside: the refusal is the answer of this key from now on.
+		const refused = errorType(error) === "CONFLICT" ? refusal(error, deps.requestId) : undefined;
+		if (!refused) throw error;
+		const kept = { ...input.command, refundId: null, outcome: null };
+		assertRoom(order, deps.clock.nowMs());
+		if (!(await deps.orders.refunds.refuse(order._id, kept, refused))) throw tooBusy();
+		return { outcome: refused, isReplay: false };
+	}
+	return end(await payBack(deps, state), state.refund.id);
 }
+
+/** What a crash or a pause left of a refund. @param order as the refund was taken by the caller */
+export const finishRefund = (deps: CancelDeps, order: OrderDocument, refundId: string): Promise<OrderDocument> =>
+	payBack(deps, asState(order, refundId));
 
 async function resume(
 	deps: CancelDeps,
@@ -56,32 +66,39 @@ async function resume(
 	if (known.requestHash !== command.requestHash) throw keyReused();
 	if (known.outcome) return { outcome: known.outcome, isReplay: true };
 	const refundId = known.refundId ?? "";
-	const taken = await deps.orders.takeRefund(order._id, refundId);
+	const taken = await deps.orders.refunds.take(order._id, refundId);
 	if (!taken) throw inProgress();
 	return end(await finishRefund(deps, taken, refundId), refundId);
 }
 
-async function payBack(deps: CancelDeps, state: State, command?: Refund["command"]): Promise<OrderDocument> {
-	const saga = refundSaga(deps, command);
+function asState(order: OrderDocument, refundId: string): State {
+	const refund = order.refunds.find(({ id }) => id === refundId);
+	if (!refund) throw new DomainError("NOT_FOUND", "The refund was not found");
+	return { order, refund };
+}
+
+async function payBack(deps: CancelDeps, state: State): Promise<OrderDocument> {
+	const { order, refund } = state;
 	try {
-		const done = await runSaga("orders.refund", saga, state, deps.failpoints, command ? {} : { from: "pay" });
+		const done = await runSaga("orders.refund", refundSaga(deps), state, deps.failpoints, { from: "pay" });
 		return done.order;
 	} catch (error) {
 		// Only the payment's own refusal ends a refund; everything else is tried again by a recovery.
-		if (errorType(error) !== "CONFLICT" || state.order.refunds.every(({ id }) => id !== state.refund.id)) throw error;
-		return settle(deps, state, "failed", refusal(error));
+		const refused = FINAL.has(errorType(error) ?? "") ? refusal(error, deps.requestId) : undefined;
+		if (refused) return settle(deps, state, "failed", refused);
+		if (errorType(error) !== STALE) await deps.orders.refunds.postpone(order._id, refund, errorLine(error));
+		throw error;
 	}
 }
 
-function refundSaga(deps: CancelDeps, command: Refund["command"] | undefined): Saga<"orders.refund", State> {
+/** Answers of payments that another try would get again. */
+const FINAL = new Set(["CONFLICT", "NOT_FOUND"]);
+
+function refundSaga(deps: CancelDeps, input?: Refund): Saga<"orders.refund", State> {
 	return {
-		async mark(state) {
-			if (!command) throw new Error("A refund that was marked before is not marked again");
-			const { _id } = state.order;
-			const kept = { ...command, refundId: state.refund.id, outcome: null };
-			const order = await deps.orders.startRefund(_id, state.refund, kept, REFUNDABLE);
-			if (!order) throw await refusalOf(deps, _id, command);
-			return { ...state, order };
+		async mark({ order, refund }) {
+			if (!input) throw new Error("A refund that was marked before is not marked again");
+			return asState(await setAside(deps, order, input, refund.id), refund.id);
 		},
 		async pay(state) {
 			const { order, refund } = state;
@@ -89,23 +106,59 @@ function refundSaga(deps: CancelDeps, command: Refund["command"] | undefined): S
 			return { ...state, payment };
 		},
 		async settle(state) {
-			return { ...state, order: await settle(deps, state, "done") };
+			const isPending = stateOf(state.payment, state.refund.id) === "pending";
+			const order = await settle(deps, state, isPending ? "pending" : "done");
+			if (isPending) await deps.orders.refunds.postpone(order._id, state.refund, "The provider has not said yet");
+			return { ...state, order };
 		},
 	};
 }
 
-/** Writes how a refund ended, whatever else changes the order at the same time. */
+/** What payments say of one refund. */
+const stateOf = (payment: (Payment & { refunds?: { id: string; status: string }[] }) | undefined, id: string) =>
+	payment?.refunds?.find(refund => refund.id === id)?.status ?? "done";
+
+function refundOf({ clock }: CancelDeps, order: OrderDocument, input: Refund, id: string): RefundDocument {
+	const share = shareOf(order, input);
+	return { id, ...share, reason: input.reason, status: "pending", createdAt: clock.now().toISOString() };
+}
+
+/** Writes the refund down in its order; while others refund the same lines its share is worked out again. */
+async function setAside(deps: CancelDeps, order: OrderDocument, input: Refund, id: string): Promise<OrderDocument> {
+	const { command } = input;
+	for (let attempt = 1; attempt <= WRITE_ATTEMPTS; attempt++) {
+		const current = attempt === 1 ? order : await deps.orders.find(order._id);
+		if (!current) throw notFound("The order");
+		if (current.commands.some(({ keyHash }) => keyHash === command.keyHash)) throw inProgress();
+		if (current.lease) throw tooBusy();
+		assertRefundable(current);
+		assertRoom(current, deps.clock.nowMs());
+		const refund = refundOf(deps, current, input, id);
+		const kept = { ...command, refundId: id, outcome: null };
+		const marked = await deps.orders.refunds.start(current, refund, kept);
+		if (marked) return marked;
+	}
+	throw tooBusy();
+}
+
+/**
+ * Writes how a refund ended, whatever else changes the order at the same time. That it is done is true whoever finds it
+ * out; that it failed only if nobody has tried again since.
+ */
 async function settle(
 	deps: CancelDeps,
 	{ order, refund, payment }: State,
-	status: "done" | "failed",
+	status: RefundDocument["status"],
 	refused?: Outcome,
 ): Promise<OrderDocument> {
 	for (let attempt = 1; attempt <= WRITE_ATTEMPTS; attempt++) {
 		const current = attempt === 1 ? order : await deps.orders.find(order._id);
-		if (!current) break;
+		const now = current?.refunds.find(({ id }) => id === refund.id);
+		if (!current || !now) break;
+		if (now.status !== "pending") return current;
+		if (status !== "done" && now.epoch !== refund.epoch) throw new StaleLease(order._id);
 		try {
-			return await deps.orders.write(current, () => settled(deps, current, refund, payment, status, refused));
+			return await deps.orders.write(current, () => settled(deps, current, now, payment, status, refused));
 		} catch (error) {
 			if (errorType(error) !== STALE) throw error;
 		}
@@ -118,11 +171,12 @@ function settled(
 	current: OrderDocument,
 	refund: RefundDocument,
 	payment: Payment | undefined,
-	status: "done" | "failed",
+	status: RefundDocument["status"],
 	refused: Outcome | undefined,
 ) {
-	const { leaseUntil: _, ...known } = current.refunds.find(({ id }) => id === refund.id) ?? refund;
-	const refunds = current.refunds.map(entry => (entry.id === refund.id ? { ...known, status } : entry));
+	const { leaseUntil: _l, parkedAt: _p, error: _e, ...kept } = refund;
+	const ended = status === "pending" ? refund : { ...kept, status };
+	const refunds = current.refunds.map(entry => (entry.id === refund.id ? ended : entry));
 	const refundTotal = status === "failed" ? current.refundTotal - refund.amount.amount : current.refundTotal;
 	const paymentStatus = payment ? { ...current.payment, status: payment.status } : current.payment;
 	const next = { ...current, refunds, refundTotal, payment: paymentStatus, version: current.version + 1 };
@@ -132,7 +186,10 @@ function settled(
 		refunds,
 		refundTotal,
 		payment: paymentStatus,
-		commands: current.commands.map(command => (command.refundId === refund.id ? { ...command, outcome } : command)),
+		// What a key was answered stays its answer, also where the provider said `pending` first.
+		commands: current.commands.map(command =>
+			command.refundId === refund.id && !command.outcome ? { ...command, outcome } : command,
+		),
 		...(status === "done"
 			? { outbox: [newEvent("order.refunded", event, about(deps, next.version, deps.clock.now()))] }
 			: {}),
@@ -140,41 +197,13 @@ function settled(
 	};
 }
 
-/** Why a refund could not be set aside. */
-async function refusalOf(deps: CancelDeps, id: string, command: Refund["command"]): Promise<DomainError> {
-	const order = await deps.orders.find(id);
-	if (!order) return new DomainError("NOT_FOUND", "The order was not found");
-	if (order.commands.some(({ keyHash }) => keyHash === command.keyHash)) return inProgress();
-	const refundable = {
-		amount: Math.max(0, order.payment.captured - order.refundTotal),
-		currency: order.payment.amount.currency,
-	};
-	return new DomainError("CONFLICT", "That is more than was captured and is not refunded yet", {
-		details: { refundable },
-	});
-}
-
 function end(order: OrderDocument, refundId: string): Ended {
 	const outcome = order.commands.find(command => command.refundId === refundId)?.outcome;
 	return { outcome: outcome ?? success(toOrder(order), 201), isReplay: false };
 }
 
-function amountOf(order: OrderDocument, { amount, lines }: Refund): Money {
-	const { currency } = order.payment.amount;
-	if (amount && lines) throw invalid("lines", "Say an amount or lines, not both");
-	if (amount && amount.currency !== currency) throw invalid("amount.currency", `The order was paid in ${currency}`);
-	if (amount?.amount === 0) throw invalid("amount.amount", "There is nothing to refund in 0");
-	if (amount) return amount;
-	if (!lines) return { amount: Math.max(0, order.payment.captured - order.refundTotal), currency };
-	return sum(
-		lines.map(({ sku, quantity }) => {
-			const line = order.lines.find(ordered => ordered.sku === sku);
-			if (!line || quantity > line.quantity) throw invalid("lines", `The order has no ${quantity} of ${sku}`);
-			return times(line.unitPrice, quantity);
-		}),
-		currency,
-	);
+function assertRefundable({ status, refunds }: OrderDocument): void {
+	if (!REFUNDABLE.includes(status))
+		throw new DomainError("CONFLICT", `An order that is ${status} has no money to refund`);
+	if (refunds.length >= MAX_REFUNDS) throw new DomainError("CONFLICT", `An order has at most ${MAX_REFUNDS} refunds`);
 }
-
-const invalid = (field: string, message: string): DomainError =>
-	new DomainError("VALIDATION_ERROR", message, { errors: [{ field, code: "invalid", message }] });

@@ -43,8 +43,8 @@ const effectModel = defineModel("effects", new Schema<Effect>({ _id: String, rea
 const producerModels = { shelves: shelfModel };
 const readerModels = { effects: effectModel };
 
-/** What is older belongs to another test: ids grow with time. */
-let oldest = newId("evt");
+/** What is older belongs to another test: ids grow with time, by the millisecond. */
+let oldest = newId("evt", Date.now() - 2);
 
 export interface Reader {
 	/** Runs before the effect, and may throw instead of it. */
@@ -137,7 +137,7 @@ export async function openStage() {
 		start,
 		stopNodes: async () => {
 			await Promise.all(nodes.splice(0).map(node => node.stop()));
-			oldest = newId("evt");
+			oldest = newId("evt", Date.now() - 2);
 		},
 		close: async () => {
 			await mongod.close();

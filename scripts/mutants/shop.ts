@@ -136,13 +136,6 @@ export const SHOP: readonly Mutant[] = [
 		specs: ["test/contract/retries.spec.ts"],
 	},
 	{
-		name: "a message is sent again after it was sent",
-		file: "services/notifications/deliveries.repository.ts",
-		find: 'return claimed?.status === "sent" ? null : claimed;',
-		replace: "return claimed;",
-		specs: ["test/integration/notifications.spec.ts"],
-	},
-	{
 		name: "an import's batch counts for a worker that lost the job",
 		file: "services/products/import/import.repository.ts",
 		find: 'owner, status: "running", chunk: job.chunk, line: job.line },',

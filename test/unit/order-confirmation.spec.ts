@@ -27,6 +27,18 @@ const orderIn = (currency: string): Order => {
 const DIGITS = ["2,469,134", "246,913.4", "24,691.34", "2,469.134", "246.9134"];
 
 describe("The mail that confirms an order", () => {
+	it("says nothing that the buyer has written: the address that it goes to may be a stranger's", () => {
+		const order = orderIn("EUR");
+		const spam = "Win at evil.example";
+		const names = { name: spam, company: spam, line1: spam, line2: spam, city: spam, region: spam };
+		const [good, bad] = ["75001", spam].map(postalCode =>
+			orderConfirmation({ ...order, shippingAddress: { ...names, postalCode, country: "FR" } } as Order),
+		);
+		for (const mail of [good, bad]) expect(`${mail?.subject} ${mail?.text} ${mail?.html}`).not.toContain("evil");
+		expect(good?.text).toContain("Shipped to 75001, FR.");
+		expect(bad?.text).toContain("Shipped to FR.");
+	});
+
 	it.each([...CURRENCIES])("writes what was paid in %s with %i digits, in all its parts", (currency, digits) => {
 		const { text, html } = orderConfirmation(orderIn(currency));
 		const amount = DIGITS[digits] ?? "";

@@ -3,7 +3,10 @@ import { formatMoney } from "../../../lib/money.ts";
 import type { Address, Order } from "../../orders/orders.contract.ts";
 import { layout, type Rendered } from "./template.ts";
 
-/** Tells the customer that the order is paid. */
+/**
+ * Tells the customer that the order is paid. The address of an order was verified by nobody: whoever buys may have given a
+ * stranger's. So nothing that the buyer wrote is in it, no name and no street, which could be any message with any link.
+ */
 export function orderConfirmation(order: Order): Rendered {
 	const subject = `Your order ${order.number}`;
 	const thanks = `Thank you for your order ${order.number}. We have received your payment of ${formatMoney(order.payment.amount)}.`;
@@ -21,23 +24,24 @@ export function orderConfirmation(order: Order): Rendered {
 		.concat({ what: "Total", price: order.totals.total })
 		.map(({ what, price }) => ({ what, price: formatMoney(price) }));
 	const rows = [...lines, ...sums];
-	const address = addressLines(order.shippingAddress);
+	const where = `Shipped to ${placeOf(order.shippingAddress)}.`;
 	const cells = rows.map(
 		({ what, price }) =>
 			`<tr><td>${escapeHtml(what)}</td><td style="text-align:right;white-space:nowrap">${escapeHtml(price)}</td></tr>`,
 	);
 	return {
 		subject,
-		text: `${thanks}\n\n${rows.map(({ what, price }) => `${what}: ${price}`).join("\n")}\n\nShipped to:\n${address.join("\n")}\n`,
+		text: `${thanks}\n\n${rows.map(({ what, price }) => `${what}: ${price}`).join("\n")}\n\n${where}\n`,
 		html: layout(
 			subject,
 			`<p>${escapeHtml(thanks)}</p><table style="width:100%;border-collapse:collapse">${cells.join("")}</table>` +
-				`<p><strong>Shipped to</strong><br>${address.map(escapeHtml).join("<br>")}</p>`,
+				`<p>${escapeHtml(where)}</p>`,
 		),
 	};
 }
 
-const addressLines = ({ name, company, line1, line2, postalCode, city, region, country }: Address): string[] =>
-	[name, company, line1, line2, `${postalCode} ${city}`, region, country].filter((line): line is string =>
-		Boolean(line),
-	);
+/** Enough to recognise it. A postal code is one only as far as it looks like one. */
+const placeOf = ({ postalCode, country }: Address): string =>
+	[/^[A-Za-z0-9][A-Za-z0-9 -]{0,11}$/.test(postalCode ?? "") ? postalCode : undefined, country]
+		.filter(Boolean)
+		.join(", ");

@@ -29,6 +29,9 @@ export function networksOf(address: string): Network[] {
 /** The narrowest network an address belongs to: a client, as far as anybody can tell. */
 export const networkOf = (address: string): string => networksOf(address)[0]?.name ?? address;
 
+/** The widest that may be one party's. Where many from one place must not count as many, this is what counts. */
+export const widestNetwork = (address: string): string => networksOf(address).at(-1)?.name ?? address;
+
 function firstGroups(address: string): number[] {
 	const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
 	const groups = head.split(":").filter(Boolean);

@@ -5,6 +5,8 @@ import { startSmtpServer, type TestSmtpServer, textOf } from "../support/smtp.ts
 import { until } from "../support/until.ts";
 
 const OWNER = "the passphrase of the owner";
+/** Many passwords are hashed here, on however busy a machine. */
+const WAIT_MS = 60_000;
 const STRANGER = "the passphrase of a stranger";
 
 const thrown = async (work: Promise<unknown>): Promise<string | undefined> =>
@@ -21,7 +23,7 @@ describe("Someone who registers somebody else's address", () => {
 	beforeAll(async () => {
 		smtp = await startSmtpServer();
 		node = await startTestNode({ services: ["auth", "users", "notifications"], env: { SMTP_URL: smtp.url } });
-	}, 60_000);
+	}, 120_000);
 	afterAll(async () => {
 		await node?.stop();
 		await smtp?.stop();
@@ -36,7 +38,7 @@ describe("Someone who registers somebody else's address", () => {
 	async function register(email: string, password: string, network = "192.0.2.1"): Promise<string> {
 		const before = mailsTo(email).length;
 		await node.broker.call("auth.register", { email, password }, from(network));
-		return tokenOf(await until("the mail", () => mailsTo(email)[before]));
+		return tokenOf(await until("the mail", () => mailsTo(email)[before], WAIT_MS));
 	}
 	const verify = (token: string, password: string) => node.broker.call("auth.verifyEmail", { token, password });
 	const login = (email: string, password: string) => node.broker.call("auth.login", { email, password });
@@ -51,7 +53,7 @@ describe("Someone who registers somebody else's address", () => {
 		expect(await thrown(login(email, STRANGER))).toBe("UNAUTHENTICATED");
 		expect((await login(email, OWNER)).tokenType).toBe("Bearer");
 		expect(await thrown(verify(strangers, STRANGER))).toBe("UNAUTHENTICATED");
-	});
+	}, 120_000);
 
 	it("before the owner does, does not keep the owner from opening it", async () => {
 		const email = address();
@@ -61,39 +63,41 @@ describe("Someone who registers somebody else's address", () => {
 		expect(await thrown(verify(strangers, STRANGER))).toBe("UNAUTHENTICATED");
 		expect(await thrown(login(email, STRANGER))).toBe("UNAUTHENTICATED");
 		expect((await login(email, OWNER)).tokenType).toBe("Bearer");
-	});
+	}, 120_000);
 
 	it("again and again neither spoils the owner's link nor keeps a new one away, and fills no mailbox", async () => {
 		const email = address();
 		const own = await register(email, OWNER, "192.0.2.1");
-		await Promise.all(
-			Array.from({ length: 15 }, () =>
-				node.broker.call("auth.register", { email, password: STRANGER }, from("198.51.100.9")),
-			),
-		);
-		await until("the mails of a stranger", () => mailsTo(email).length === 11);
+		for (let i = 0; i < 15; i++)
+			await node.broker.call("auth.register", { email, password: STRANGER }, from("198.51.100.9"));
+		await until("the mails of a stranger", () => mailsTo(email).length === 11, WAIT_MS);
 		const newer = await register(email, OWNER, "192.0.2.1");
 		expect(mailsTo(email)).toHaveLength(12);
 		expect(newer).not.toBe(own);
 		expect((await verify(own, OWNER)).tokenType).toBe("Bearer");
-	}, 60_000);
+	}, 120_000);
 
 	it("from many networks gets no more than thirty mails a day sent there", async () => {
 		const email = address();
-		await Promise.all(
-			Array.from({ length: 36 }, (_, i) =>
-				node.broker.call("auth.register", { email, password: STRANGER }, from(`203.0.113.${i}`)),
-			),
-		);
+		for (let i = 0; i < 36; i++)
+			await node.broker.call("auth.register", { email, password: STRANGER }, from(`203.0.113.${i}`));
 		const registrations = node.broker.stoa.database.of("auth").collection("registrations");
 		expect(await registrations.countDocuments({ email })).toBe(30);
-		await until("the mails", () => mailsTo(email).length === 30);
-	}, 60_000);
+		await until("the mails", () => mailsTo(email).length === 30, WAIT_MS);
+	}, 120_000);
+
+	it("from many addresses of one IPv6 network is one network", async () => {
+		const email = address();
+		for (let i = 0; i < 14; i++)
+			await node.broker.call("auth.register", { email, password: STRANGER }, from(`2001:db8:7:${i}::${i}`));
+		const registrations = node.broker.stoa.database.of("auth").collection("registrations");
+		expect(await registrations.countDocuments({ email })).toBe(10);
+	}, 120_000);
 
 	it("with a wrong password at the link does not use it up", async () => {
 		const email = address();
 		const own = await register(email, OWNER);
 		for (let i = 0; i < 5; i++) expect(await thrown(verify(own, `${OWNER} ${i}`))).toBe("UNAUTHENTICATED");
 		expect((await verify(own, OWNER)).tokenType).toBe("Bearer");
-	});
+	}, 120_000);
 });

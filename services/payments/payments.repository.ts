@@ -1,4 +1,5 @@
 import type { Model } from "mongoose";
+import { backoffMs, errorLine, MAX_ATTEMPTS, type ParkedItem } from "../../lib/attempts.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { isDuplicateKey } from "../../lib/errors.ts";
 import { newEvent } from "../../lib/events.ts";
@@ -10,11 +11,15 @@ import type { PaymentStatus } from "./payments.contract.ts";
 import type { PaymentDocument } from "./payments.model.ts";
 
 const MAX_TIME_MS = 5_000;
+const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
 const MAX_PROVIDER_EVENTS = 100;
-const CLEAN_UP_RETRY_MS = 5_000;
-const CLEAN_UP_MAX_MS = 3_600_000;
+/** Whoever closed a payment looks after it first, and may take so long. */
+const CLEAN_UP_AFTER_MS = 15_000;
+/** Waiting for a transfer that cannot be stopped is no failure: once an hour, for two weeks. */
+const WAIT_MAX_MS = 3_600_000;
+const MAX_WAITS = MAX_ATTEMPTS + 14 * 24;
 
-type Changes = Partial<Pick<PaymentDocument, "chargeId" | "failure" | "captured" | "token" | "cleanUpAt">>;
+type Changes = Partial<Pick<PaymentDocument, "chargeId" | "failure" | "captured">>;
 
 /** Every change names the statuses it may start from; null means that the payment is in none of them. */
 export class PaymentRepository {
@@ -31,7 +36,6 @@ export class PaymentRepository {
 		orderId: string;
 		method: string;
 		amount: Money;
-		token: string | null;
 		status: "pending" | "voided";
 	}): Promise<PaymentDocument | null> {
 		const document: PaymentDocument = {
@@ -41,9 +45,13 @@ export class PaymentRepository {
 			failure: null,
 			captured: 0,
 			refunded: 0,
+			refunding: 0,
 			refunds: [],
+			isClosed: input.status === "voided",
 			cleanUpAt: null,
 			cleanUps: 0,
+			cleanUpError: null,
+			parkedAt: null,
 			providerEvents: [],
 			version: 1,
 		};
@@ -60,118 +68,234 @@ export class PaymentRepository {
 		return this.#payments.findOne({ orderId }).maxTimeMS(MAX_TIME_MS).lean<PaymentDocument>();
 	}
 
+	/** The next status of a payment that its order still wants. */
 	move(orderId: string, to: PaymentStatus, changes: Changes = {}, also: object = {}): Promise<PaymentDocument | null> {
-		return this.#update({ orderId, status: { $in: sourcesOf(to) }, ...also }, { $set: { ...changes, status: to } });
+		return this.#update(
+			{ orderId, status: { $in: sourcesOf(to) }, isClosed: { $ne: true }, ...also },
+			{ $set: { ...changes, status: to } },
+		);
 	}
 
 	/** The answer to an authorisation that settles later. */
 	awaitSettlement(orderId: string, chargeId: string): Promise<PaymentDocument | null> {
-		return this.#update({ orderId, status: "pending" }, { $set: { chargeId, token: null } });
+		return this.#update({ orderId, status: "pending", isClosed: { $ne: true } }, { $set: { chargeId } });
 	}
 
-	/** The payment as it was *before* it was voided, so that the caller knows what there is to undo. */
-	voidOpen(orderId: string): Promise<PaymentDocument | null> {
-		return this.#payments
-			.findOneAndUpdate(
-				{ orderId, status: { $in: sourcesOf("voided") } },
-				{ $set: { status: "voided", cleanUpAt: this.#clock.now() }, $inc: { version: 1 } },
-				{ new: false, maxTimeMS: MAX_TIME_MS },
-			)
-			.lean<PaymentDocument>();
+	/** Ends a payment, once; whatever may stand at the provider is due to be looked after. */
+	async close(orderId: string): Promise<PaymentDocument | null> {
+		const isKept = { $gt: ["$captured", { $add: ["$refunded", "$refunding"] }] };
+		const isUnknown = { $in: ["$status", ["pending", "authorized", "failed"]] };
+		const isOpen = { $in: ["$status", sourcesOf("voided")] };
+		const closed = await this.#payments.collection.findOneAndUpdate(
+			{ orderId, isClosed: { $ne: true } },
+			[
+				{
+					$set: {
+						isClosed: true,
+						status: { $cond: [isOpen, "voided", "$status"] },
+						cleanUpAt: { $cond: [{ $or: [isUnknown, isKept] }, { $add: ["$$NOW", CLEAN_UP_AFTER_MS] }, null] },
+						version: { $add: ["$version", 1] },
+					},
+				},
+			],
+			AFTER,
+		);
+		return closed as PaymentDocument | null;
 	}
 
-	cleanedUp(orderId: string, chargeId: string | null): Promise<PaymentDocument | null> {
-		return this.#update({ orderId }, { $set: { cleanUpAt: null, token: null, chargeId } });
-	}
-
-	/** A voided payment whose charge may still stand; puts the next look off, further each time. */
-	async takeCleanUp(): Promise<PaymentDocument | null> {
-		const now = this.#clock.nowMs();
-		const due = await this.#payments
-			.findOne({ cleanUpAt: { $lte: new Date(now - CLEAN_UP_RETRY_MS) } })
-			.maxTimeMS(MAX_TIME_MS)
-			.lean<PaymentDocument>();
-		if (!due) return null;
-		const later = new Date(now + Math.min(CLEAN_UP_RETRY_MS * 2 ** due.cleanUps, CLEAN_UP_MAX_MS));
+	/** An authorisation that came back after its payment was closed: its charge is looked after again. */
+	reopenCleanUp(orderId: string, chargeId: string): Promise<PaymentDocument | null> {
 		return this.#update(
-			{ orderId: due.orderId, version: due.version },
-			{ $set: { cleanUpAt: later }, $inc: { cleanUps: 1 } },
+			{ orderId, isClosed: true },
+			{ $set: { chargeId, cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), parkedAt: null } },
 		);
 	}
 
-	/** Sets an amount aside for a refund, once per id and never above what was captured and is not refunded. */
-	startRefund(orderId: string, refundId: string, amount: number): Promise<PaymentDocument | null> {
+	/** Nothing of it stands at the provider. */
+	cleanedUp({ orderId, version }: PaymentDocument, chargeId: string | null): Promise<PaymentDocument | null> {
 		return this.#update(
+			{ orderId, version },
+			{ $set: { cleanUpAt: null, cleanUps: 0, cleanUpError: null, parkedAt: null, chargeId } },
+		);
+	}
+
+	/** Closed payments whose time has come, the longest due first. */
+	dueCleanUps(limit: number): Promise<PaymentDocument[]> {
+		return this.#payments
+			.find({ cleanUpAt: { $lte: this.#clock.now() } })
+			.sort({ cleanUpAt: 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<PaymentDocument[]>();
+	}
+
+	/** Takes one clean-up for this process: null when another was faster, or the payment changed since. */
+	takeCleanUp({ orderId, version, cleanUps }: PaymentDocument): Promise<PaymentDocument | null> {
+		const pause = Math.max(CLEAN_UP_AFTER_MS, backoffMs(cleanUps + 1));
+		return this.#update(
+			{ orderId, version, cleanUpAt: { $type: "date" } },
+			{ $set: { cleanUpAt: this.#in(pause) }, $inc: { cleanUps: 1 } },
+		);
+	}
+
+	/** Puts a clean-up off, further each time; parks it when there is no use in trying again. */
+	postponeCleanUp(
+		{ orderId, version, cleanUps }: PaymentDocument,
+		error: unknown,
+		kind: "failed" | "waiting" | "final",
+	): Promise<PaymentDocument | null> {
+		const max = kind === "waiting" ? MAX_WAITS : MAX_ATTEMPTS;
+		const isOver = kind === "final" || cleanUps >= max;
+		const pause = kind === "waiting" ? backoffMs(cleanUps, 1_000, WAIT_MAX_MS) : backoffMs(cleanUps);
+		return this.#update(
+			{ orderId, version, cleanUpAt: { $type: "date" } },
+			{
+				$set: {
+					cleanUpAt: isOver ? null : this.#in(pause),
+					parkedAt: isOver ? this.#clock.now() : null,
+					cleanUpError: errorLine(error),
+				},
+			},
+		);
+	}
+
+	async parkedCleanUps(limit: number): Promise<ParkedItem[]> {
+		const parked = await this.#payments
+			.find({ parkedAt: { $type: "date" } })
+			.sort({ parkedAt: 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<PaymentDocument[]>();
+		return parked.map(({ orderId, cleanUps, cleanUpError, parkedAt, status }) => ({
+			id: orderId,
+			attempts: cleanUps,
+			error: cleanUpError ?? "",
+			parkedAt: parkedAt ?? new Date(0),
+			about: status,
+		}));
+	}
+
+	countParkedCleanUps(): Promise<number> {
+		return this.#payments.countDocuments({ parkedAt: { $type: "date" } }).maxTimeMS(MAX_TIME_MS);
+	}
+
+	async resumeCleanUp(orderId: string): Promise<boolean> {
+		const resumed = await this.#update(
+			{ orderId, parkedAt: { $type: "date" } },
+			{ $set: { parkedAt: null, cleanUps: 0, cleanUpAt: this.#clock.now() } },
+		);
+		return resumed !== null;
+	}
+
+	/** Sets an amount aside for a refund, once per id and never above what was captured and is not paid back. */
+	async startRefund(orderId: string, refundId: string, amount: number): Promise<PaymentDocument | null> {
+		const entry = { id: refundId, amount, status: "pending" };
+		const others = { $filter: { input: "$refunds", cond: { $ne: ["$$this.id", refundId] } } };
+		const started = await this.#payments.collection.findOneAndUpdate(
 			{
 				orderId,
 				status: { $in: ["captured", "partially_refunded"] },
-				"refunds.id": { $ne: refundId },
-				$expr: { $lte: [{ $add: ["$refunded", amount] }, "$captured"] },
+				refunds: { $not: { $elemMatch: { id: refundId, status: { $ne: "failed" } } } },
+				$expr: { $lte: [{ $add: ["$refunded", "$refunding", amount] }, "$captured"] },
 			},
-			{ $inc: { refunded: amount }, $push: { refunds: { id: refundId, amount, status: "pending" } } },
+			[
+				{
+					$set: {
+						refunding: { $add: ["$refunding", amount] },
+						refunds: { $concatArrays: [others, [{ $literal: entry }]] },
+						version: { $add: ["$version", 1] },
+					},
+				},
+			],
+			AFTER,
 		);
+		return started as PaymentDocument | null;
 	}
 
-	async endRefund(orderId: string, refundId: string): Promise<PaymentDocument | null> {
-		const isPending = { $elemMatch: { id: refundId, status: "pending" } };
+	/** Writes how a refund ended: only what is done counts as refunded, and ends what a closed payment waits for. */
+	async endRefund(
+		orderId: string,
+		{ id, amount }: { id: string; amount: number },
+		status: "done" | "failed",
+	): Promise<PaymentDocument | null> {
+		const refunded = status === "done" ? { $add: ["$refunded", amount] } : "$refunded";
+		const isAll = { $gte: [refunded, "$captured"] };
+		const dueAgain = { $cond: ["$isClosed", { $add: ["$$NOW", CLEAN_UP_AFTER_MS] }, null] };
 		const changed = await this.#payments.collection.findOneAndUpdate(
-			{ orderId, refunds: isPending },
+			{ orderId, refunds: { $elemMatch: { id, status: "pending" } } },
 			[
 				{
 					$set: {
 						refunds: {
 							$map: {
 								input: "$refunds",
-								in: {
-									$cond: [
-										{ $eq: ["$$this.id", refundId] },
-										{ $mergeObjects: ["$$this", { status: "done" }] },
-										"$$this",
-									],
-								},
+								in: { $cond: [{ $eq: ["$$this.id", id] }, { $mergeObjects: ["$$this", { status }] }, "$$this"] },
 							},
 						},
-						status: { $cond: [{ $gte: ["$refunded", "$captured"] }, "refunded", "partially_refunded"] },
+						refunded,
+						refunding: { $subtract: ["$refunding", amount] },
+						...(status === "done" ? { status: { $cond: [isAll, "refunded", "partially_refunded"] } } : {}),
+						cleanUpAt: { $cond: [isAll, null, dueAgain] },
+						...(status === "done" ? { parkedAt: null } : {}),
 						version: { $add: ["$version", 1] },
 					},
 				},
 			],
-			{ returnDocument: "after", maxTimeMS: MAX_TIME_MS },
+			AFTER,
 		);
 		return changed as PaymentDocument | null;
 	}
 
-	failRefund(orderId: string, refundId: string, amount: number): Promise<PaymentDocument | null> {
+	/**
+	 * What the provider says about a payment, told on as an event of our own. The version guards it: whoever asked the
+	 * provider writes only if nothing was written since.
+	 */
+	settle(
+		payment: PaymentDocument,
+		outcome: "captured" | "failed",
+		{ chargeId, captured, eventId, requestId }: Settlement,
+	): Promise<PaymentDocument | null> {
+		const { orderId, version, amount, isClosed } = payment;
+		const sources = sourcesOf(outcome).filter(status => status !== "voided" || isClosed);
 		return this.#update(
-			{ orderId, refunds: { $elemMatch: { id: refundId, status: "pending" } } },
-			{ $inc: { refunded: -amount }, $set: { "refunds.$.status": "failed" } },
+			{
+				orderId,
+				version,
+				status: { $in: sources },
+				...(eventId ? { providerEvents: { $ne: eventId } } : {}),
+				...hasOutboxRoom,
+			},
+			{
+				$set: {
+					status: outcome,
+					chargeId,
+					captured: outcome === "captured" ? (captured ?? amount.amount) : 0,
+					...(isClosed ? { cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), parkedAt: null } : {}),
+				},
+				$push: {
+					outbox: this.#settled(payment, outcome, requestId),
+					...(eventId ? { providerEvents: { $each: [eventId], $slice: -MAX_PROVIDER_EVENTS } } : {}),
+				},
+			},
 		);
 	}
 
-	/** What a provider's event says about a payment that waits for it, told on as an event of our own. */
-	settle(
-		payment: PaymentDocument,
-		providerEventId: string,
-		outcome: "captured" | "failed",
-		requestId?: string,
-	): Promise<PaymentDocument | null> {
-		const { _id, orderId, version, amount } = payment;
-		const event = newEvent(
-			"payment.settled",
-			{ paymentId: _id, orderId, status: outcome },
-			{
-				sequence: version + 1,
-				now: this.#clock.now(),
-				...(requestId ? { requestId } : {}),
-			},
-		);
+	/** Tells again that money stands which nobody may keep. */
+	tellAgain(payment: PaymentDocument): Promise<PaymentDocument | null> {
+		const { orderId, version } = payment;
 		return this.#update(
-			{ orderId, status: "pending", version, providerEvents: { $ne: providerEventId }, ...hasOutboxRoom },
-			{
-				$set: { status: outcome, captured: outcome === "captured" ? amount.amount : 0, token: null },
-				$push: { outbox: event, providerEvents: { $each: [providerEventId], $slice: -MAX_PROVIDER_EVENTS } },
-			},
+			{ orderId, version, ...hasOutboxRoom },
+			{ $push: { outbox: this.#settled(payment, "captured", undefined) } },
 		);
+	}
+
+	#settled({ _id, orderId, version }: PaymentDocument, status: "captured" | "failed", requestId: string | undefined) {
+		const about = { sequence: version + 1, now: this.#clock.now(), ...(requestId ? { requestId } : {}) };
+		return newEvent("payment.settled", { paymentId: _id, orderId, status }, about);
+	}
+
+	#in(ms: number): Date {
+		return new Date(this.#clock.nowMs() + ms);
 	}
 
 	#update(filter: object, update: { $set?: object; $inc?: object; $push?: object }): Promise<PaymentDocument | null> {
@@ -183,4 +307,13 @@ export class PaymentRepository {
 			)
 			.lean<PaymentDocument>();
 	}
+}
+
+export interface Settlement {
+	chargeId: string;
+	/** Absent: all of it. */
+	captured?: number;
+	/** The provider's event, when one told it. */
+	eventId?: string;
+	requestId?: string;
 }

@@ -5,12 +5,15 @@ import { defineService } from "../../lib/typed.ts";
 import { testWebhookSecret } from "../../lib/webhook-signature.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
+import { parking } from "../../mixins/parking.mixin.ts";
 import type { Payment } from "./payments.contract.ts";
 import { type PaymentDocument, paymentModels } from "./payments.model.ts";
 import { PaymentRepository } from "./payments.repository.ts";
 import { testProvider } from "./test-provider.ts";
-import { authorize, capture, cleanUp, type Deps, refund, undo, voidPayment } from "./use-cases/payments.ts";
-import type { PaymentProvider, ProviderEvent } from "./use-cases/ports.ts";
+import { cleanUpDue } from "./use-cases/clean-up.ts";
+import { authorize, capture, type Deps, refund, sync, voidPayment } from "./use-cases/payments.ts";
+import type { PaymentProvider } from "./use-cases/ports.ts";
+import { settleFromEvent } from "./use-cases/webhook.ts";
 
 const CLEAN_UP_EVERY_MS = 2_000;
 /** Longer than the provider's own timeouts together. */
@@ -21,18 +24,29 @@ interface Vars extends DbVars<typeof paymentModels>, OutboxVars {
 	providers: ReadonlyMap<string, PaymentProvider>;
 	cleaning: Loop;
 }
-interface Methods {
-	/** What a provider's event changes; a repeat, and an event that comes too late, change nothing. */
-	settle(provider: PaymentProvider, event: ProviderEvent, requestId: string | undefined): Promise<void>;
-	cleanUpVoided(): Promise<void>;
-}
 
 const orderParams = { orderId: idRule() };
 const methodRule = { type: "string", max: 50 };
 
-export default defineService<Record<string, unknown>, Methods, Vars>()({
+export default defineService<Record<string, unknown>, object, Vars>()({
 	name: "payments",
-	mixins: [outbox(["payments"]), db(paymentModels)],
+	mixins: [
+		parking<Vars>({
+			cleanUp: {
+				list(limit) {
+					return this.deps.payments.parkedCleanUps(limit);
+				},
+				count() {
+					return this.deps.payments.countParkedCleanUps();
+				},
+				resume(id) {
+					return this.deps.payments.resumeCleanUp(id);
+				},
+			},
+		}),
+		outbox(["payments"]),
+		db(paymentModels),
+	],
 	actions: {
 		get: {
 			visibility: "public",
@@ -70,8 +84,15 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			timeout: PROVIDER_TIMEOUT_MS,
 			params: orderParams,
 			async handler(ctx) {
-				const voided = await voidPayment(this.deps, ctx.params.orderId);
-				return voided && toPayment(voided);
+				return toPayment(await voidPayment(this.deps, ctx.params.orderId));
+			},
+		},
+		sync: {
+			visibility: "public",
+			timeout: PROVIDER_TIMEOUT_MS,
+			params: orderParams,
+			async handler(ctx) {
+				return toPayment(await sync(this.deps, ctx.params.orderId));
 			},
 		},
 		refund: {
@@ -103,7 +124,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 					throw new DomainError("BAD_REQUEST", "The signature is missing, wrong or older than five minutes");
 				}
 				const event = provider.parseWebhook(body);
-				if (event) await this.settle(provider, event, ctx.requestID ?? undefined);
+				if (event) await settleFromEvent(this.deps, event, ctx.requestID ?? undefined);
 				return { received: true as const };
 			},
 		},
@@ -119,28 +140,6 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			},
 		},
 	},
-	methods: {
-		async settle(provider, event, requestId) {
-			const { payments } = this.deps;
-			const payment = await payments.find(event.orderId);
-			if (!payment || (payment.chargeId && payment.chargeId !== event.chargeId)) throw notFound("The payment");
-			const outcome = event.type === "charge.captured" ? "captured" : "failed";
-			const settled = await payments.settle(payment, event.id, outcome, requestId);
-			if (settled) this.outbox.hint("payments", settled._id);
-			else if (payment.status === "pending")
-				throw new DomainError("SERVICE_UNAVAILABLE", "The payment changed meanwhile; send it again");
-			// Money that came after the order had ended goes back.
-			else if (payment.status === "voided" && outcome === "captured")
-				await undo(provider, event.orderId, event.chargeId, payment.amount);
-		},
-		async cleanUpVoided() {
-			for (;;) {
-				const payment = await this.deps.payments.takeCleanUp();
-				if (!payment) return;
-				await cleanUp(this.deps, payment).catch(error => this.deps.onDelay(payment.orderId, error));
-			}
-		},
-	},
 	created() {
 		const { config, secret, database } = this.broker.stoa;
 		const secretOfTest = testWebhookSecret(config.testPaymentWebhookSecret, secret);
@@ -152,12 +151,13 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				if (!provider) throw unknownMethod(method, [...this.providers.keys()]);
 				return provider;
 			},
+			onEvent: paymentId => this.outbox.hint("payments", paymentId),
 			onDelay: (orderId, error) => this.logger.warn(`The provider is asked again about ${orderId}`, error),
 		};
 	},
 	started() {
 		const onError = (error: unknown) => this.logger.warn("Voided payments could not be cleaned up yet", error);
-		this.cleaning = createLoop(CLEAN_UP_EVERY_MS, () => this.cleanUpVoided(), onError);
+		this.cleaning = createLoop(CLEAN_UP_EVERY_MS, () => cleanUpDue(this.deps), onError);
 		this.cleaning.start();
 	},
 	async stopped() {
@@ -180,6 +180,9 @@ function toPayment(payment: PaymentDocument): Payment {
 		amount: payment.amount,
 		captured: { amount: payment.captured, currency },
 		refunded: { amount: payment.refunded, currency },
+		refunding: { amount: payment.refunding, currency },
+		refunds: payment.refunds.map(({ id, amount, status }) => ({ id, amount: { amount, currency }, status })),
+		isClosed: payment.isClosed,
 		failure: payment.failure,
 		chargeId: payment.chargeId,
 		version: payment.version,

@@ -2,7 +2,7 @@ import { DomainError, errorType } from "../../lib/errors.ts";
 import type { AppBroker } from "../../lib/typed.ts";
 import { isSigned } from "../../lib/webhook-signature.ts";
 import { createProviderGuard } from "./provider-breaker.ts";
-import type { PaymentProvider, ProviderAnswer, ProviderEvent } from "./use-cases/ports.ts";
+import type { PaymentProvider, ProviderEvent } from "./use-cases/ports.ts";
 
 const TIMEOUT_MS = 3_000;
 const PING_TIMEOUT_MS = 1_000;
@@ -16,7 +16,7 @@ export function testProvider(broker: AppBroker, webhookSecret: string): PaymentP
 	const guard = createProviderGuard(() =>
 		broker.call("test-payments.ledger", { orderId: "ord_nobody" }, { timeout: PING_TIMEOUT_MS }),
 	);
-	const ask = (call: () => Promise<ProviderAnswer>) => insist(() => guard(call));
+	const ask = <T>(call: () => Promise<T>) => insist(() => guard(call));
 	return {
 		authorize: ({ key, ...charge }) =>
 			ask(() => broker.call("test-payments.authorize", { ...charge, idempotencyKey: key }, options)),
@@ -26,6 +26,7 @@ export function testProvider(broker: AppBroker, webhookSecret: string): PaymentP
 			ask(() => broker.call("test-payments.void", { ...charge, idempotencyKey: key }, options)),
 		refund: ({ key, ...charge }) =>
 			ask(() => broker.call("test-payments.refund", { ...charge, idempotencyKey: key }, options)),
+		find: charge => ask(() => broker.call("test-payments.find", charge, options)),
 		signatureHeader: "stoa-signature",
 		isWebhookGenuine: (body, signature) =>
 			isSigned(webhookSecret, body.toString("utf8"), signature, broker.stoa.clock.nowMs()),
@@ -33,7 +34,7 @@ export function testProvider(broker: AppBroker, webhookSecret: string): PaymentP
 	};
 }
 
-async function insist(call: () => Promise<ProviderAnswer>): Promise<ProviderAnswer> {
+async function insist<T>(call: () => Promise<T>): Promise<T> {
 	for (let attempt = 1; ; attempt++) {
 		try {
 			return await call();

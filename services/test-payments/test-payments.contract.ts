@@ -11,6 +11,13 @@ export interface ProviderAnswer {
 	code?: string;
 }
 
+/** What stands of a charge. */
+export interface ProviderCharge {
+	chargeId: string | null;
+	state: "open" | "held" | "captured" | "ended";
+	captured: number;
+}
+
 /** A payment provider with a ledger of its own, reached by `payments` only through its port, as Stripe would be. */
 export interface TestPaymentsActions {
 	"test-payments.authorize": Action<
@@ -21,7 +28,12 @@ export interface TestPaymentsActions {
 		{ orderId: string; amount: Money; chargeId: string; idempotencyKey: string },
 		ProviderAnswer
 	>;
-	"test-payments.void": Action<{ orderId: string; chargeId: string; idempotencyKey: string }, ProviderAnswer>;
+	/** Ends the charge of an authorisation's key, also one that is still to come; says what stands. Never refused. */
+	"test-payments.void": Action<
+		{ orderId: string; amount: Money; authorizeKey: string; idempotencyKey: string },
+		ProviderCharge
+	>;
+	"test-payments.find": Action<{ orderId: string; authorizeKey: string }, ProviderCharge | null>;
 	"test-payments.refund": Action<
 		{ orderId: string; amount: Money; chargeId: string; idempotencyKey: string },
 		ProviderAnswer

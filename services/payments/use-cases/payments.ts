@@ -1,7 +1,10 @@
-import { DomainError, errorType, notFound } from "../../../lib/errors.ts";
+import { DomainError, notFound } from "../../../lib/errors.ts";
 import { isEqual, type Money } from "../../../lib/money.ts";
+import { isDefinite } from "../../../lib/not-yet.ts";
+import { standing } from "../domain/payment-states.ts";
 import type { PaymentDocument } from "../payments.model.ts";
 import type { PaymentRepository } from "../payments.repository.ts";
+import { cleanUp } from "./clean-up.ts";
 import type { PaymentProvider, ProviderAnswer } from "./ports.ts";
 
 export interface Deps {
@@ -10,6 +13,8 @@ export interface Deps {
 	providerOf(method: string): PaymentProvider;
 	/** The provider was not to be reached for something that will be tried again. */
 	onDelay(orderId: string, error: unknown): void;
+	/** An event of this payment waits to be told. */
+	onEvent(paymentId: string): void;
 }
 
 /** Fixed per logical step of an order: what makes a repeat after a crash move no money twice. */
@@ -28,35 +33,36 @@ export interface Authorisation {
 export async function authorize(deps: Deps, input: Authorisation): Promise<PaymentDocument> {
 	const { orderId, amount, method, token } = input;
 	const provider = deps.providerOf(method);
-	const created = await deps.payments.create({ orderId, amount, method, token, status: "pending" });
+	const created = await deps.payments.create({ orderId, amount, method, status: "pending" });
 	const known = created ?? (await need(deps, orderId));
-	if (known.status === "voided") throw isOver(orderId);
+	if (known.isClosed) throw isOver(orderId);
 	if (!isEqual(known.amount, amount))
 		throw new DomainError("CONFLICT", `The payment of ${orderId} is over another amount`);
 	if (known.status !== "pending" || known.chargeId) return known;
 
-	const answer = await provider.authorize({
-		orderId,
-		amount,
-		token: known.token ?? token,
-		key: keyOf(orderId, "authorize"),
-	});
+	const answer = await provider.authorize({ orderId, amount, token, key: keyOf(orderId, "authorize") });
 	const updated = await record(deps, orderId, answer);
 	if (updated) return updated;
-	// Someone else recorded the same answer, or the payment was voided while the provider thought.
+	// A webhook was faster than the answer, or the payment was closed while the provider thought.
 	const now = await need(deps, orderId);
-	if (now.status !== "voided") return now;
-	await cleanUp(deps, now);
+	if (!now.isClosed) return now;
+	const closed = await deps.payments.reopenCleanUp(orderId, answer.chargeId);
+	if (closed) await cleanUp(deps, closed);
 	throw isOver(orderId);
 }
 
 function record({ payments }: Deps, orderId: string, answer: ProviderAnswer): Promise<PaymentDocument | null> {
-	const { chargeId, code = "declined" } = answer;
+	const { chargeId } = answer;
 	if (answer.status === "pending") return payments.awaitSettlement(orderId, chargeId);
-	if (answer.status === "succeeded") return payments.move(orderId, "authorized", { chargeId, token: null });
-	const failure = { code, message: DECLINED[code] ?? "The payment was declined" };
-	return payments.move(orderId, "failed", { chargeId, token: null, failure });
+	if (answer.status === "succeeded") return payments.move(orderId, "authorized", { chargeId });
+	// A charge that failed first and was captured at a second try stays captured.
+	return payments.move(orderId, "failed", { chargeId, failure: failureOf(answer) }, { status: "pending" });
 }
+
+const failureOf = ({ code = "declined" }: ProviderAnswer) => ({
+	code,
+	message: DECLINED[code] ?? "The payment was declined",
+});
 
 const DECLINED: Readonly<Record<string, string>> = {
 	card_declined: "The card was declined",
@@ -64,88 +70,105 @@ const DECLINED: Readonly<Record<string, string>> = {
 	invalid_token: "The payment token is not valid",
 };
 
-/** Takes what was authorised: one call to the provider, one write. */
+/** Takes what was authorised: one call to the provider, one write. The status of the answer says how far that is. */
 export async function capture(
 	deps: Deps,
 	{ orderId, method, chargeId, amount }: { orderId: string; method: string; chargeId: string; amount: Money },
 ): Promise<PaymentDocument> {
-	await deps.providerOf(method).capture({ orderId, chargeId, amount, key: keyOf(orderId, "capture") });
-	const captured = await deps.payments.move(orderId, "captured", { captured: amount.amount }, { chargeId });
-	if (captured) return captured;
+	const provider = deps.providerOf(method);
+	const taken = await provider
+		.capture({ orderId, chargeId, amount, key: keyOf(orderId, "capture") })
+		.catch(error => (isDefinite(error) ? takenBefore(provider, orderId, error) : Promise.reject(error)));
+	if (taken.status === "pending") return stillOpen(deps, orderId);
+	const recorded =
+		taken.status === "succeeded"
+			? await deps.payments.move(orderId, "captured", { captured: amount.amount, chargeId })
+			: await deps.payments.move(orderId, "failed", { chargeId, failure: failureOf(taken) });
+	return recorded ?? stillOpen(deps, orderId);
+}
+
+/** A capture is refused when there is nothing to take any more: because it was taken before, under whatever key. */
+async function takenBefore(provider: PaymentProvider, orderId: string, refused: unknown): Promise<ProviderAnswer> {
+	const charge = await provider.find({ orderId, authorizeKey: keyOf(orderId, "authorize") });
+	if (charge?.state !== "captured" || !charge.chargeId) throw refused;
+	return { status: "succeeded", chargeId: charge.chargeId };
+}
+
+async function stillOpen(deps: Deps, orderId: string): Promise<PaymentDocument> {
 	const known = await need(deps, orderId);
-	if (known.status === "voided") throw isOver(orderId);
+	if (known.isClosed) throw isOver(orderId);
 	return known;
 }
 
+/** Asks the provider what became of a payment that settles later: nothing depends on its webhook. */
+export async function sync(deps: Deps, orderId: string): Promise<PaymentDocument> {
+	const payment = await need(deps, orderId);
+	const { status, chargeId, method, amount, isClosed } = payment;
+	if (isClosed) return payment;
+	if (status === "authorized" && chargeId) return capture(deps, { orderId, method, chargeId, amount });
+	if (status !== "pending" && status !== "failed") return payment;
+	const found = await deps.providerOf(method).find({ orderId, authorizeKey: keyOf(orderId, "authorize") });
+	if (!found?.chargeId) return payment;
+	const about = { chargeId: found.chargeId, captured: found.captured };
+	if (found.state === "held") {
+		await deps.payments.move(orderId, "authorized", { chargeId: found.chargeId });
+		return capture(deps, { orderId, method, chargeId: found.chargeId, amount });
+	}
+	const outcome = { captured: "captured", ended: "failed", open: undefined } as const;
+	const ended = outcome[found.state];
+	const settled = ended && ended !== status ? await deps.payments.settle(payment, ended, about) : null;
+	if (settled) deps.onEvent(settled._id);
+	return settled ?? need(deps, orderId);
+}
+
 /** Ends the payment of an order. From here on every authorisation and capture of it is refused, and undone. */
-export async function voidPayment(deps: Deps, orderId: string): Promise<PaymentDocument | null> {
-	const before = await deps.payments.voidOpen(orderId);
-	if (before) {
-		// The tombstone is what the caller needs; what the provider does not say now, the sweep asks for again.
-		await cleanUp(deps, before).catch(error => deps.onDelay(orderId, error));
-		return deps.payments.find(orderId);
+export async function voidPayment(deps: Deps, orderId: string): Promise<PaymentDocument> {
+	const closed = (await deps.payments.close(orderId)) ?? (await deps.payments.find(orderId));
+	if (!closed) {
+		const amount = { amount: 0, currency: "EUR" };
+		const created = await deps.payments.create({ orderId, method: "none", amount, status: "voided" });
+		return created ?? voidPayment(deps, orderId);
 	}
-	const known = await deps.payments.find(orderId);
-	if (known) return known;
-	const created = await deps.payments.create({
-		orderId,
-		method: "none",
-		amount: { amount: 0, currency: "EUR" },
-		token: null,
-		status: "voided",
-	});
-	return created ?? voidPayment(deps, orderId);
+	if (closed.captured > 0 || closed.cleanUpAt === null) return closed;
+	// That it is closed is what the caller needs; what the provider does not say now, the sweep asks for again.
+	await cleanUp(deps, closed).catch(error => deps.onDelay(orderId, error));
+	return need(deps, orderId);
 }
 
-/** Makes sure that nothing of a voided payment stands at the provider. Repeats until it is known. */
-export async function cleanUp(deps: Deps, payment: PaymentDocument): Promise<void> {
-	const { orderId, amount, token, method } = payment;
-	if (payment.status === "failed" || (!payment.chargeId && !token)) {
-		await deps.payments.cleanedUp(orderId, payment.chargeId);
-		return;
-	}
-	const provider = deps.providerOf(method);
-	let chargeId = payment.chargeId;
-	if (!chargeId && token) {
-		// The authorisation may or may not have reached the provider: the same key tells, without a second charge.
-		const answer = await provider.authorize({ orderId, amount, token, key: keyOf(orderId, "authorize") });
-		chargeId = answer.status === "declined" ? null : answer.chargeId;
-	}
-	if (chargeId) await undo(provider, orderId, chargeId, amount);
-	await deps.payments.cleanedUp(orderId, chargeId);
-}
-
-/** Voids a charge; one that was captured meanwhile is paid back. */
-export async function undo(provider: PaymentProvider, orderId: string, chargeId: string, amount: Money): Promise<void> {
-	try {
-		await provider.void({ orderId, chargeId, key: keyOf(orderId, "void") });
-	} catch (error) {
-		if (errorType(error) !== "CONFLICT") throw error;
-		await provider.refund({ orderId, chargeId, amount, key: `${keyOf(orderId, "void")}:refund` });
-	}
-}
-
-/** Pays back, once per refund id, never above what was captured and is not refunded. */
+/** Pays back, once per refund id, never above what was captured and is not paid back. */
 export async function refund(deps: Deps, orderId: string, refundId: string, amount: Money): Promise<PaymentDocument> {
-	const started = await deps.payments.startRefund(orderId, refundId, amount.amount);
-	const payment = started ?? (await need(deps, orderId));
-	const entry = payment.refunds.find(known => known.id === refundId);
-	if (entry?.status === "done") return payment;
-	if (!entry || entry.status === "failed" || !payment.chargeId) {
+	const known = await need(deps, orderId);
+	if (known.amount.currency !== amount.currency)
+		throw new DomainError("CONFLICT", `The payment of ${orderId} is in ${known.amount.currency}`);
+	const payment = (await deps.payments.startRefund(orderId, refundId, amount.amount)) ?? (await need(deps, orderId));
+	const entry = payment.refunds.find(({ id }) => id === refundId);
+	const isSame = entry?.amount === amount.amount;
+	if (isSame && entry.status === "done") return payment;
+	if (!isSame || entry.status === "failed") {
 		throw new DomainError("CONFLICT", "That is more than was captured and is not refunded yet", {
-			details: { refundable: { amount: payment.captured - payment.refunded, currency: payment.amount.currency } },
+			details: { refundable: { amount: standing(payment), currency: payment.amount.currency } },
 		});
 	}
-	try {
-		await deps.providerOf(payment.method).refund({ orderId, chargeId: payment.chargeId, amount, key: refundId });
-	} catch (error) {
-		if (errorType(error) === "CONFLICT") await deps.payments.failRefund(orderId, refundId, amount.amount);
+	const answer = await askForRefund(deps, payment, refundId, amount).catch(async error => {
+		if (isDefinite(error)) await deps.payments.endRefund(orderId, entry, "failed");
 		throw error;
-	}
-	return (await deps.payments.endRefund(orderId, refundId)) ?? need(deps, orderId);
+	});
+	if (answer.status === "pending") return payment;
+	return (await deps.payments.endRefund(orderId, entry, "done")) ?? need(deps, orderId);
 }
 
-async function need({ payments }: Deps, orderId: string): Promise<PaymentDocument> {
+async function askForRefund(deps: Deps, payment: PaymentDocument, key: string, amount: Money): Promise<ProviderAnswer> {
+	const { orderId, method } = payment;
+	const provider = deps.providerOf(method);
+	const chargeId =
+		payment.chargeId ?? (await provider.find({ orderId, authorizeKey: keyOf(orderId, "authorize") }))?.chargeId;
+	if (!chargeId) throw new DomainError("CONFLICT", `The provider knows no charge of ${orderId}`);
+	const answer = await provider.refund({ orderId, chargeId, amount, key });
+	if (answer.status === "declined") throw new DomainError("CONFLICT", "The provider refused the refund");
+	return answer;
+}
+
+export async function need({ payments }: Deps, orderId: string): Promise<PaymentDocument> {
 	const payment = await payments.find(orderId);
 	if (!payment) throw notFound("The payment");
 	return payment;

@@ -51,6 +51,8 @@ export interface Config {
 	testPaymentWebhookSecret: string | undefined;
 	/** What prices are in where nobody says it: filters and sorts of lists, new carts. */
 	shopCurrency: string;
+	/** How long an order waits for a payment that settles later. */
+	awaitingPaymentDays: number;
 	/** Whether a start with an empty catalogue loads the demo shop. */
 	demoData: boolean;
 	/** Test-only, refused in production. */
@@ -164,6 +166,7 @@ export function loadConfig(environment: Env): Config {
 		testPayments: read.flag("TEST_PAYMENTS", !isProduction),
 		testPaymentWebhookSecret: read.text("TEST_PAYMENT_WEBHOOK_SECRET"),
 		shopCurrency: readCurrency(read, "SHOP_CURRENCY", DEFAULT_CURRENCY),
+		awaitingPaymentDays: read.integer("AWAITING_PAYMENT_DAYS", 7, 1, 60),
 		demoData: read.flag("DEMO_DATA", !isProduction),
 		failpoints: readFailpoints(read),
 		clockShiftMs: read.integer("CLOCK_SHIFT_MS", 0, -86_400_000, 86_400_000),

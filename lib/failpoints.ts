@@ -7,6 +7,7 @@ export const SAGA_STEPS = {
 	"orders.place": ["create", "reserve", "authorize", "confirm", "sell", "capture", "settle", "finish"],
 	"orders.decline": ["mark", "void", "giveBack", "fail", "free"],
 	"orders.cancel": ["mark", "restock", "refund", "settle"],
+	"orders.unwind": ["mark", "money", "settle"],
 	"orders.refund": ["mark", "pay", "settle"],
 } as const;
 

@@ -1,6 +1,8 @@
 import type { Mutant } from "./mutant.ts";
 
 const CHECKOUT = ["test/integration/checkout.spec.ts"];
+const MONEY = ["test/integration/money.spec.ts"];
+const LEASES = ["test/integration/leases.spec.ts"];
 const REPOSITORY = "services/orders/orders.repository.ts";
 const REFUNDS = "services/orders/refunds.repository.ts";
 const REFUNDING = ["test/integration/refunds.spec.ts"];
@@ -14,23 +16,30 @@ export const ORDERS: readonly Mutant[] = [
 	{
 		name: "a lease is taken before it has run out",
 		file: REPOSITORY,
-		find: '"lease.until": { $type: "date" }, $expr: { $lte: ["$lease.until", "$$NOW"] } },',
-		replace: '"lease.until": { $type: "date" } },',
-		specs: CHECKOUT,
+		find: '$expr: { $and: [{ $lte: ["$lease.until", "$$NOW"] }, ...isDue] },',
+		replace: "$expr: { $and: isDue },",
+		specs: LEASES,
 	},
 	{
-		name: "an order is written whatever version and epoch it has",
+		name: "an order is written whatever version it has",
 		file: REPOSITORY,
 		find: "{ _id: order._id, version: order.version, ...guard, ",
-		replace: "{ _id: order._id, ",
-		specs: CHECKOUT,
+		replace: "{ _id: order._id, ...guard, ",
+		specs: LEASES,
+	},
+	{
+		name: "an order is written whatever the lease's epoch is",
+		file: REPOSITORY,
+		find: '? { "lease.epoch": order.lease.epoch } : { lease: null };',
+		replace: "? {} : { lease: null };",
+		specs: LEASES,
 	},
 	{
 		name: "a saga begins on an order that another one works on",
 		file: REPOSITORY,
 		find: "version: order.version, lease: null },",
 		replace: "},",
-		specs: CHECKOUT,
+		specs: LEASES,
 	},
 	{
 		name: "the key of an ended attempt answers another request",
@@ -69,10 +78,10 @@ export const ORDERS: readonly Mutant[] = [
 	},
 	{
 		name: "a late decline keeps the money",
-		file: SAGA,
-		find: "if (payment && left > 0) {",
-		replace: "if (payment && left < 0) {",
-		specs: CHECKOUT,
+		file: "services/orders/use-cases/money.ts",
+		find: "open = left > 0 ? entryOf",
+		replace: "open = left < 0 ? entryOf",
+		specs: MONEY,
 	},
 	{
 		name: "a late decline keeps the goods",
@@ -98,51 +107,51 @@ export const ORDERS: readonly Mutant[] = [
 	{
 		name: "a payment that settles makes any order paid",
 		file: "services/orders/use-cases/settle-payment.ts",
-		find: 'if (order.status !== "awaiting_payment") return;',
-		replace: "",
-		specs: CHECKOUT,
+		find: 'if (order.status === "awaiting_payment") return settleFrom',
+		replace: "if (order.status) return settleFrom",
+		specs: MONEY,
 	},
 	{
 		name: "a payment pays back more than it captured",
 		file: PAYMENTS,
-		find: '$expr: { $lte: [{ $add: ["$refunded", amount] }, "$captured"] },',
+		find: '$expr: { $lte: [{ $add: ["$refunded", "$refunding", amount] }, "$captured"] },',
 		replace: "",
-		specs: CHECKOUT,
+		specs: MONEY,
 	},
 	{
 		name: "a refund's id pays back twice",
 		file: PAYMENTS,
-		find: '"refunds.id": { $ne: refundId },',
+		find: 'refunds: { $not: { $elemMatch: { id: refundId, status: { $ne: "failed" } } } },',
 		replace: "",
-		specs: CHECKOUT,
+		specs: MONEY,
 	},
 	{
 		name: "a late webhook changes a payment that has ended",
-		file: PAYMENTS,
-		find: '{ orderId, status: "pending", version, providerEvents: { $ne: providerEventId }, ...hasOutboxRoom },',
-		replace: "{ orderId, ...hasOutboxRoom },",
-		specs: CHECKOUT,
+		file: "services/payments/use-cases/webhook.ts",
+		find: "if (!isNews) return;",
+		replace: "",
+		specs: MONEY,
 	},
 	{
 		name: "a voided payment is authorised again",
 		file: PAYING,
-		find: 'const known = created ?? (await need(deps, orderId));\n\tif (known.status === "voided") throw isOver(orderId);',
+		find: "const known = created ?? (await need(deps, orderId));\n\tif (known.isClosed) throw isOver(orderId);",
 		replace: "const known = created ?? (await need(deps, orderId));",
-		specs: CHECKOUT,
+		specs: MONEY,
 	},
 	{
 		name: "a charge that was captured before its void keeps the money",
-		file: PAYING,
-		find: 'if (errorType(error) !== "CONFLICT") throw error;\n\t\tawait provider.refund(',
-		replace: "return;\n\t\tawait provider.refund(",
-		specs: CHECKOUT,
+		file: "services/payments/use-cases/clean-up.ts",
+		find: "if (charge.captured > 0 && chargeId) {",
+		replace: "if (charge.captured < 0 && chargeId) {",
+		specs: MONEY,
 	},
 	{
 		name: "money that comes after its order ended stays",
-		file: "services/payments/payments.service.ts",
-		find: 'else if (payment.status === "voided" && outcome === "captured")',
-		replace: 'else if (payment.status === "failed" && outcome === "captured")',
-		specs: CHECKOUT,
+		file: "services/payments/use-cases/webhook.ts",
+		find: 'if (outcome === "captured") await lookAfter(deps, orderId, chargeId);',
+		replace: "",
+		specs: MONEY,
 	},
 	{
 		name: "a payment that was captured may be voided",
@@ -150,6 +159,20 @@ export const ORDERS: readonly Mutant[] = [
 		find: 'captured: ["partially_refunded", "refunded"],',
 		replace: 'captured: ["partially_refunded", "refunded", "voided"],',
 		specs: CHECKOUT,
+	},
+	{
+		name: "a payment settles although it changed since it was read",
+		file: PAYMENTS,
+		find: "\t\t\t\tversion,\n\t\t\t\tstatus: { $in: sources },",
+		replace: "\t\t\t\tstatus: { $in: sources },",
+		specs: LEASES,
+	},
+	{
+		name: "an order that has ended does not pay late money back",
+		file: "services/orders/use-cases/settle-payment.ts",
+		find: "await unwind(deps, order);",
+		replace: "",
+		specs: MONEY,
 	},
 	{
 		name: "the provider charges a card that is declined",

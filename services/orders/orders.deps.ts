@@ -17,7 +17,7 @@ const PAYING = { timeout: 12_000 };
  * the broker for what nobody asked for
  */
 export function createDeps(
-	{ database, failpoints }: Runtime,
+	{ config, database, failpoints }: Runtime,
 	orders: OrderRepository,
 	later: Deps["later"],
 	caller: TypedCaller,
@@ -27,6 +27,7 @@ export function createDeps(
 		orders,
 		clock: database.clockOf("orders"),
 		failpoints,
+		awaitingPaymentMs: config.awaitingPaymentDays * 86_400_000,
 		later,
 		...(requestId ? { requestId } : {}),
 		carts: {
@@ -53,6 +54,8 @@ export function createDeps(
 		payments: {
 			authorize: input => caller.call("payments.authorize", input, PAYING),
 			capture: input => caller.call("payments.capture", input, PAYING),
+			get: orderId => caller.call("payments.get", { orderId }, QUICK),
+			sync: orderId => caller.call("payments.sync", { orderId }, PAYING),
 			void: orderId => caller.call("payments.void", { orderId }, PAYING),
 			refund: input => caller.call("payments.refund", input, PAYING),
 		},

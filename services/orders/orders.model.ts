@@ -17,8 +17,32 @@ import type {
 /**
  * Where the order's saga stands. `started`: nothing is promised, a crash ends in compensation. `confirmed`: the point
  * of no return, a crash ends in a paid order. `declining`, `cancelling`: what is undone is undone to the end.
+ * `unwinding`: money came after the order had ended, and is sent back.
  */
-export type SagaPosition = "started" | "confirmed" | "declining" | "cancelling" | "done";
+export type SagaPosition = "started" | "confirmed" | "declining" | "cancelling" | "unwinding" | "done";
+
+/** Who works on a saga: whoever took the epoch, until the database's clock says so. */
+export interface Lease {
+	until: Date;
+	epoch: number;
+	/** When a sweep takes it over, should it still be there: later with each try in vain, null once it is parked. */
+	dueAt: Date | null;
+}
+
+/** The tries of recoveries on an order's saga. */
+export interface Recovery {
+	attempts: number;
+	/** What the last one ended with. */
+	error: string;
+	parkedAt: Date | null;
+}
+
+/** How often the provider was asked about a payment that settles later, and when it is asked again. */
+export interface Asking {
+	at: Date;
+	attempts: number;
+	error: string | null;
+}
 
 export interface RefundDocument {
 	id: string;
@@ -88,8 +112,12 @@ export interface OrderDocument {
 	requestId: string | null;
 	status: OrderStatus;
 	position: SagaPosition;
-	/** Who works on the saga: whoever took the epoch, until the database's clock says so. Null when nobody has to. */
-	lease: { until: Date; epoch: number } | null;
+	/** Null when nobody has to work on it. */
+	lease: Lease | null;
+	recovery?: Recovery | null;
+	/** While it waits for its payment: when it is cancelled for want of it. */
+	payBy?: Date | null;
+	asking?: Asking | null;
 	lines: OrderLine[];
 	totals: Totals;
 	shippingAddress: Address;
@@ -130,6 +158,9 @@ const orderSchema = new Schema<OrderDocument>(
 		status: text,
 		position: text,
 		lease: mixed(null),
+		recovery: mixed(null),
+		payBy: { type: Date, default: null },
+		asking: mixed(null),
 		lines: mixed([]),
 		totals: mixed(null),
 		shippingAddress: mixed(null),
@@ -157,11 +188,12 @@ orderSchema.index({ isTombstone: 1, status: 1, createdAt: -1, _id: -1 });
 orderSchema.index({ liveKey: 1 }, { unique: true, partialFilterExpression: { liveKey: { $type: "string" } } });
 orderSchema.index({ expireAt: 1 }, { expireAfterSeconds: 0 });
 orderSchema.index({ email: 1, createdAt: -1, _id: -1 });
-orderSchema.index({ "lease.until": 1 }, { partialFilterExpression: { "lease.until": { $type: "date" } } });
-orderSchema.index(
-	{ "refunds.leaseUntil": 1 },
-	{ partialFilterExpression: { "refunds.leaseUntil": { $type: "date" } } },
-);
-orderSchema.index({ "refunds.parkedAt": 1 }, { partialFilterExpression: { "refunds.parkedAt": { $type: "date" } } });
+const whileDate = (field: string) => ({ partialFilterExpression: { [field]: { $type: "date" } } });
+// What is parked is not due: it is in the way of nothing.
+orderSchema.index({ "lease.dueAt": 1 }, whileDate("lease.dueAt"));
+orderSchema.index({ "recovery.parkedAt": 1 }, whileDate("recovery.parkedAt"));
+orderSchema.index({ "asking.at": 1 }, whileDate("asking.at"));
+orderSchema.index({ "refunds.leaseUntil": 1 }, whileDate("refunds.leaseUntil"));
+orderSchema.index({ "refunds.parkedAt": 1 }, whileDate("refunds.parkedAt"));
 
 export const orderModels = { orders: defineModel("orders", outboxIndex(orderSchema)) };

@@ -1,7 +1,9 @@
 import type { Model } from "mongoose";
+import { backoffMs, errorLine, MAX_ATTEMPTS, type ParkedItem } from "../../lib/attempts.ts";
 import { DomainError, isDuplicateKey } from "../../lib/errors.ts";
 import { KEY_TTL_SECONDS } from "../../lib/idempotency.ts";
 import { newOrderNumber } from "../../lib/ids.ts";
+import { isDefinite } from "../../lib/not-yet.ts";
 import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
 import type { OrderDocument } from "./orders.model.ts";
 import { RefundRepository } from "./refunds.repository.ts";
@@ -17,6 +19,10 @@ const KEY_MS = KEY_TTL_SECONDS * 1000;
 const TOMBSTONE_MS = 2 * KEY_MS;
 
 const leaseUntil = { $add: ["$$NOW", LEASE_MS] };
+const WRITE_ATTEMPTS = 10;
+/** The provider is asked after ten seconds, then ever more rarely, at most once an hour. */
+const ASK_BASE_MS = 10_000;
+const ASK_MAX_MS = 3_600_000;
 
 export interface ListFilter {
 	userId?: string;
@@ -59,7 +65,7 @@ export class OrderRepository implements Orders {
 			...(document.liveKey ? { keyUntil: { $add: ["$$NOW", KEY_MS] } } : {}),
 			...(document.isTombstone
 				? { expireAt: { $add: ["$$NOW", TOMBSTONE_MS] } }
-				: { lease: { until: leaseUntil, epoch: 1 } }),
+				: { lease: { until: leaseUntil, epoch: 1, dueAt: leaseUntil } }),
 		};
 		const created = await this.#orders.collection.findOneAndUpdate(
 			{ _id: document._id as never, version: 0 },
@@ -88,13 +94,25 @@ export class OrderRepository implements Orders {
 	}
 
 	async write(order: OrderDocument, change: Change): Promise<OrderDocument> {
-		const { lease, outbox, ...fields } = change(order);
+		let current: OrderDocument | null = order;
+		for (let attempt = 1; current && attempt <= WRITE_ATTEMPTS; attempt++) {
+			const written = await this.#writeOnce(current, change(current));
+			if (written) return written;
+			// Whoever has no lease has only the version; who has one may go on beside what others wrote.
+			const now: OrderDocument | null = order.lease ? await this.find(order._id) : null;
+			current = now?.lease && now.lease.epoch === order.lease?.epoch ? now : null;
+		}
+		throw new StaleLease(order._id);
+	}
+
+	async #writeOnce(order: OrderDocument, change: ReturnType<Change>): Promise<OrderDocument | null> {
+		const { lease, outbox, ...fields } = change;
 		const update = {
-			$set: { ...fields, ...(lease === "end" ? { lease: null } : {}) },
+			$set: { ...fields, ...(lease === "end" ? { lease: null, recovery: null } : {}) },
 			$inc: { version: 1 },
 			...(outbox ? { $push: { outbox: { $each: outbox } } } : {}),
 		};
-		const guard = order.lease ? { "lease.epoch": order.lease.epoch } : {};
+		const guard = order.lease ? { "lease.epoch": order.lease.epoch } : { lease: null };
 		const written = await this.#orders
 			.findOneAndUpdate(
 				{ _id: order._id, version: order.version, ...guard, ...(outbox ? hasOutboxRoom : {}) },
@@ -102,29 +120,43 @@ export class OrderRepository implements Orders {
 				{ new: true, maxTimeMS: MAX_TIME_MS },
 			)
 			.lean<OrderDocument>();
-		if (!written) throw new StaleLease(order._id);
-		if (outbox) this.#onEvent(order._id);
+		if (written && outbox) this.#onEvent(order._id);
 		return written;
 	}
 
-	/** Like `write`, and takes the lease at once: a saga begins on an order that nobody works on. */
+	/**
+	 * Like `write`, and takes the lease at once: a saga begins on an order that nobody works on. Its epoch comes from the
+	 * version, so that no epoch ever comes twice.
+	 */
 	async begin(order: OrderDocument, fields: Partial<OrderDocument>): Promise<OrderDocument | null> {
-		const epoch = { $add: [{ $ifNull: ["$lease.epoch", 1] }, 1] };
+		const version = { $add: ["$version", 1] };
+		const lease = { until: leaseUntil, epoch: version, dueAt: leaseUntil };
 		const begun = await this.#orders.collection.findOneAndUpdate(
 			{ _id: order._id as never, version: order.version, lease: null },
-			[{ $set: { ...literal(fields), lease: { until: leaseUntil, epoch }, version: { $add: ["$version", 1] } } }],
+			[{ $set: { ...literal(fields), lease, version } }],
 			AFTER,
 		);
 		return begun as unknown as OrderDocument | null;
 	}
 
-	async takeLease(id: string): Promise<OrderDocument | null> {
+	async takeLease(id: string, by: "client" | "recovery" = "client"): Promise<OrderDocument | null> {
+		const before = { $ifNull: ["$recovery.attempts", 0] };
+		const attempts = by === "recovery" ? { $add: [before, 1] } : before;
+		const isDue = by === "recovery" ? [{ $lte: ["$lease.dueAt", "$$NOW"] }] : [];
+		// Should this process die as well, the next one comes after a longer pause.
+		const pause = { $max: [LEASE_MS, { $min: [{ $multiply: [1_000, { $pow: [2, attempts] }] }, 600_000] }] };
 		const taken = await this.#orders.collection.findOneAndUpdate(
-			{ _id: id as never, "lease.until": { $type: "date" }, $expr: { $lte: ["$lease.until", "$$NOW"] } },
+			{
+				_id: id as never,
+				"lease.until": { $type: "date" },
+				...(by === "recovery" ? { "lease.dueAt": { $type: "date" } } : {}),
+				$expr: { $and: [{ $lte: ["$lease.until", "$$NOW"] }, ...isDue] },
+			},
 			[
 				{
 					$set: {
-						lease: { until: leaseUntil, epoch: { $add: ["$lease.epoch", 1] } },
+						lease: { until: leaseUntil, epoch: { $add: ["$lease.epoch", 1] }, dueAt: { $add: ["$$NOW", pause] } },
+						recovery: { attempts, error: { $ifNull: ["$recovery.error", ""] }, parkedAt: null },
 						version: { $add: ["$version", 1] },
 					},
 				},
@@ -136,14 +168,84 @@ export class OrderRepository implements Orders {
 
 	async renewLease(order: OrderDocument): Promise<void> {
 		await this.#orders.collection.updateOne({ _id: order._id as never, "lease.epoch": order.lease?.epoch }, [
-			{ $set: { "lease.until": leaseUntil } },
+			{ $set: { "lease.until": leaseUntil, "lease.dueAt": { $max: ["$lease.dueAt", leaseUntil] } } },
 		]);
 	}
 
-	/** Sagas that may need someone, by this node's clock; the database's decides in `takeLease`. */
+	async giveUp(order: OrderDocument, error: unknown): Promise<void> {
+		const attempts = Math.max(1, order.recovery?.attempts ?? 0);
+		const isOver = isDefinite(error) || attempts >= MAX_ATTEMPTS;
+		const recovery = { attempts, error: { $literal: errorLine(error) }, parkedAt: isOver ? "$$NOW" : null };
+		const dueAt = isOver ? null : { $add: ["$$NOW", backoffMs(attempts)] };
+		await this.#orders.collection.updateOne({ _id: order._id as never, "lease.epoch": order.lease?.epoch }, [
+			{ $set: { "lease.until": "$$NOW", "lease.dueAt": dueAt, recovery } },
+		]);
+	}
+
+	async parkedSagas(limit: number): Promise<ParkedItem[]> {
+		const parked = await this.#orders
+			.find({ "recovery.parkedAt": { $type: "date" } }, { recovery: 1, position: 1 })
+			.sort({ "recovery.parkedAt": 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<Pick<OrderDocument, "_id" | "recovery" | "position">[]>();
+		return parked.map(({ _id, recovery, position }) => ({
+			id: _id,
+			attempts: recovery?.attempts ?? 0,
+			error: recovery?.error ?? "",
+			parkedAt: recovery?.parkedAt ?? new Date(0),
+			about: position,
+		}));
+	}
+
+	countParkedSagas(): Promise<number> {
+		return this.#orders.countDocuments({ "recovery.parkedAt": { $type: "date" } }).maxTimeMS(MAX_TIME_MS);
+	}
+
+	async resumeSaga(id: string): Promise<boolean> {
+		const resumed = await this.#orders.collection.updateOne(
+			{ _id: id as never, "recovery.parkedAt": { $type: "date" } },
+			[{ $set: { recovery: null, "lease.dueAt": "$$NOW" } }],
+		);
+		return resumed.modifiedCount === 1;
+	}
+
+	/** Orders that wait for a payment and are to be asked about, the longest due first. */
+	dueAskings(now: Date, limit: number): Promise<OrderDocument[]> {
+		return this.#orders
+			.find({ "asking.at": { $lte: now } })
+			.sort({ "asking.at": 1 })
+			.limit(limit)
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<OrderDocument[]>();
+	}
+
+	/** Takes one for this process: the count is the epoch. The order itself does not change by being asked about. */
+	takeAsking({ _id, asking, payBy }: OrderDocument, now: Date): Promise<OrderDocument | null> {
+		const attempts = (asking?.attempts ?? 0) + 1;
+		const next = now.getTime() + backoffMs(attempts, ASK_BASE_MS, ASK_MAX_MS);
+		const end = payBy && payBy > now ? payBy.getTime() : Number.POSITIVE_INFINITY;
+		return this.#orders
+			.findOneAndUpdate(
+				{ _id, status: "awaiting_payment", "asking.attempts": asking?.attempts },
+				{ $set: { "asking.at": new Date(Math.min(next, end)), "asking.attempts": attempts } },
+				{ new: true, maxTimeMS: MAX_TIME_MS },
+			)
+			.lean<OrderDocument>();
+	}
+
+	async noteAsking({ _id, asking }: OrderDocument, error: unknown): Promise<void> {
+		await this.#orders.updateOne(
+			{ _id, "asking.attempts": asking?.attempts },
+			{ $set: { "asking.error": errorLine(error) } },
+		);
+	}
+
+	/** Sagas that may need someone, the longest due first; `takeLease` decides. */
 	dueSagas(now: Date, limit: number): Promise<OrderDocument[]> {
 		return this.#orders
-			.find({ "lease.until": { $lte: now } }, { _id: 1 })
+			.find({ "lease.dueAt": { $lte: now } }, { _id: 1 })
+			.sort({ "lease.dueAt": 1 })
 			.limit(limit)
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<OrderDocument[]>();

@@ -17,6 +17,7 @@ import { type OrderDocument, orderModels } from "./orders.model.ts";
 import { type ListFilter, OrderRepository } from "./orders.repository.ts";
 import { addressRule } from "./orders.rules.ts";
 import { toOrder } from "./orders.views.ts";
+import { askAboutPayments } from "./use-cases/awaiting.ts";
 import { type CancelDeps, cancelOrder, type Ended } from "./use-cases/cancel-order.ts";
 import { fateOf } from "./use-cases/fate.ts";
 import { type Placed, placeOrder } from "./use-cases/place-order.ts";
@@ -25,12 +26,15 @@ import { refundOrder } from "./use-cases/refund-order.ts";
 import { settlePayment } from "./use-cases/settle-payment.ts";
 
 const RECOVER_EVERY_MS = 1_000;
+const ASK_EVERY_MS = 1_000;
 /** Longer than the slowest payment provider is waited for. */
 const CHECKOUT_TIMEOUT_MS = 30_000;
 
 interface Vars extends DbVars<typeof orderModels>, OutboxVars {
 	repository: OrderRepository;
 	recovery: Loop;
+	/** Asks about payments that settle later. */
+	asking: Loop;
 	/** Work that goes on after an answer. */
 	background: Set<Promise<void>>;
 }
@@ -59,6 +63,17 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 	name: "orders",
 	mixins: [
 		parking<Vars, Methods>({
+			saga: {
+				list(limit) {
+					return this.repository.parkedSagas(limit);
+				},
+				count() {
+					return this.repository.countParkedSagas();
+				},
+				resume(id) {
+					return this.repository.resumeSaga(id);
+				},
+			},
 			refund: {
 				list(limit) {
 					return this.repository.refunds.parked(limit);
@@ -73,7 +88,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		}),
 		consumer<Vars, Methods>({
 			async "payment.settled"(event) {
-				await settlePayment(this.depsFor(), event.data);
+				await settlePayment(this.depsFor(), event.data.orderId);
 			},
 		}),
 		outbox(["orders"]),
@@ -296,9 +311,13 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			this.logger.warn(`${orderId} could not be recovered yet`, error);
 		this.recovery = createLoop(RECOVER_EVERY_MS, () => recover(this.depsFor(), onOrder), onError);
 		this.recovery.start();
+		const onPayment = (orderId: string, error: unknown) =>
+			this.logger.warn(`The payment of ${orderId} is not known yet`, error);
+		this.asking = createLoop(ASK_EVERY_MS, () => askAboutPayments(this.depsFor(), onPayment), onError);
+		this.asking.start();
 	},
 	async stopped() {
-		await this.recovery.stop();
+		await Promise.all([this.recovery.stop(), this.asking.stop()]);
 		await Promise.all(this.background);
 	},
 });

@@ -11,7 +11,8 @@ import { type PaymentDocument, paymentModels } from "./payments.model.ts";
 import { PaymentRepository } from "./payments.repository.ts";
 import { testProvider } from "./test-provider.ts";
 import { cleanUpDue } from "./use-cases/clean-up.ts";
-import { authorize, capture, type Deps, refund, sync, voidPayment } from "./use-cases/payments.ts";
+import type { Deps } from "./use-cases/deps.ts";
+import { authorize, capture, refund, sync, voidPayment } from "./use-cases/payments.ts";
 import type { PaymentProvider } from "./use-cases/ports.ts";
 import { settleFromEvent } from "./use-cases/webhook.ts";
 

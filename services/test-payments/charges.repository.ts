@@ -4,7 +4,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Money } from "../../lib/money.ts";
 import type { LedgerItem } from "../payments/payments.contract.ts";
-import { behaviourOf, cardOf, type Settlement } from "./domain/cards.ts";
+import { behaviourOf, cardOf, type Settlement, CAPTURED_LATER as SLOW } from "./domain/cards.ts";
 import type { ChargeDocument, ChargeState, WebhookDocument } from "./test-payments.model.ts";
 
 const MAX_TIME_MS = 5_000;
@@ -49,7 +49,15 @@ export class ChargeRepository {
 	 * authorisation finds that. What was captured stays, and a transfer that is on its way goes on.
 	 */
 	async end(orderId: string, amount: Money, authorizeKey: string, key: string): Promise<ChargeDocument> {
-		const none = { orderId, amount, state: "voided" as const, code: "voided", entries: [], webhook: null, card: "none" };
+		const none = {
+			orderId,
+			amount,
+			state: "voided" as const,
+			code: "voided",
+			entries: [],
+			webhook: null,
+			card: "none",
+		};
 		const charge = await this.#upsert(authorizeKey, none, 0);
 		if (charge.state === "pending" && behaviourOf(charge.card).isUnstoppable) return charge;
 		const entry = { kind: "void" as const, amount: charge.amount, key };
@@ -71,25 +79,29 @@ export class ChargeRepository {
 		from: ChargeState[],
 		to: ChargeState,
 		entry: { kind: LedgerItem["kind"]; amount: Money; key: string },
+		also: object = {},
 	): Promise<ChargeDocument | null> {
 		return this.#charges
 			.findOneAndUpdate(
-				{ _id: chargeId, state: { $in: from }, "entries.key": { $ne: entry.key } },
+				{ _id: chargeId, state: { $in: from }, "entries.key": { $ne: entry.key }, ...also },
 				{ $set: { state: to }, $push: { entries: { ...entry, at: this.#clock.now() } } },
 				AFTER,
 			)
 			.lean<ChargeDocument>();
 	}
 
-	/** A capture that settles by webhook. */
-	captureLater(chargeId: string): Promise<ChargeDocument | null> {
-		return this.#charges
-			.findOneAndUpdate(
-				{ _id: chargeId, state: "authorized", webhook: null },
-				{ $set: { webhook: this.#webhook("captured") } },
-				AFTER,
-			)
-			.lean<ChargeDocument>();
+	/** Takes what was authorised, if its card settles at once. */
+	capture(chargeId: string, amount: Money, key: string): Promise<ChargeDocument | null> {
+		return this.move(chargeId, ["authorized"], "captured", { kind: "capture", amount, key }, { card: { $nin: SLOW } });
+	}
+
+	/** The capture of a card that settles later is told by a webhook. @returns whether it is such a one */
+	async captureLater(chargeId: string): Promise<boolean> {
+		const charge = await this.find(chargeId);
+		if (charge?.state !== "authorized" || !SLOW.includes(charge.card)) return false;
+		const webhook = this.#webhook("captured");
+		await this.#charges.updateOne({ _id: chargeId, state: "authorized", webhook: null }, { $set: { webhook } });
+		return true;
 	}
 
 	/** Pays back once per key, never more than was captured. */

@@ -71,9 +71,6 @@ chargeSchema.index({ authorizeKey: 1 }, { unique: true });
 chargeSchema.index({ orderId: 1, createdAt: 1 });
 chargeSchema.index({ createdAt: 1, _id: 1 });
 chargeSchema.index({ "webhook.nextAt": 1 }, { partialFilterExpression: { "webhook.nextAt": { $type: "date" } } });
-chargeSchema.index(
-	{ "webhook.parkedAt": 1 },
-	{ partialFilterExpression: { "webhook.parkedAt": { $type: "date" } } },
-);
+chargeSchema.index({ "webhook.parkedAt": 1 }, { partialFilterExpression: { "webhook.parkedAt": { $type: "date" } } });
 
 export const chargeModels = { charges: defineModel("charges", chargeSchema) };

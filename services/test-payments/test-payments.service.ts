@@ -69,16 +69,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: { ...movement, amount: amountRule() },
 			async handler(ctx) {
 				const { chargeId, amount, idempotencyKey } = ctx.params;
-				const charge = await this.repository.find(chargeId);
-				if (charge?.state === "authorized" && behaviourOf(charge.card).isCapturedLater) {
-					await this.repository.captureLater(chargeId);
-					return { status: "pending" as const, chargeId };
-				}
-				const done = await this.repository.move(chargeId, ["authorized"], "captured", {
-					kind: "capture",
-					amount,
-					key: idempotencyKey,
-				});
+				const done = await this.repository.capture(chargeId, amount, idempotencyKey);
+				if (!done && (await this.repository.captureLater(chargeId))) return { status: "pending" as const, chargeId };
 				return done ? answerOf(done) : this.explain(chargeId, idempotencyKey, "captured");
 			},
 		},

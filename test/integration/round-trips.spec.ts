@@ -20,7 +20,7 @@ interface ProfileEntry {
 
 /** What relays, sweeps and workers ask for, by what only they ask: it is not on the way to an answer. */
 const OF_SWEEPS =
-	/outbox\.at|lease\.until|leaseUntil|webhook\.nextAt|nextExpiryAt|dirtyAt|cleanUpAt|checkout\.lookAt|leaseAt/;
+	/outbox\.at|lease\.(until|dueAt)|asking\.at|leaseUntil|webhook\.nextAt|nextExpiryAt|dirtyAt|cleanUpAt|checkout\.lookAt|leaseAt/;
 /** Taking entries out of an outbox or a journal. */
 const OF_RELAYS = /"\$\$REMOVE"|"\$pull":\{"journal"/;
 const OF_WORKERS = /\.(events|inbox|ledger|levels|announcements|system\..*|\$cmd.*)$/;

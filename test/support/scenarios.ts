@@ -94,8 +94,21 @@ const refund: Scenario = {
 	},
 };
 
+/** Money that comes after its order was cancelled: the provider says that it failed, and succeeds at a second try. */
+const secondTry = { token: "tok_async_second_try" };
+const unwind: Scenario = {
+	...place,
+	act: async ({ client, run }, cart) => {
+		await client.post(`/carts/${cart.id}/checkout`, checkoutBody(cart, secondTry), { key: run, timeoutMs: 15_000 });
+		// The rest is the provider's: the process may die while nobody asks.
+		await new Promise(resolve => setTimeout(resolve, 200));
+	},
+	repeat: ({ client, run }, cart) => checkoutUntilFinal(client, cart.id, checkoutBody(cart, secondTry), run),
+	expectOutcome: (_scene, answer) => expect([answer.status, answer.body.status]).toEqual([201, "awaiting_payment"]),
+};
+
 /** By what follows `orders.` in a failpoint's name. */
-export const SCENARIOS: Record<string, Scenario> = { place, decline, cancel, refund };
+export const SCENARIOS: Record<string, Scenario> = { place, decline, cancel, unwind, refund };
 
 export function scenarioOf(failpoint: string): Scenario {
 	const scenario = SCENARIOS[failpoint.split(".")[1] ?? ""];

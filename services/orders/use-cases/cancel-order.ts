@@ -8,6 +8,7 @@ import type { OrderRepository } from "../orders.repository.ts";
 import { tooBusy } from "../orders.repository.ts";
 import { toOrder } from "../orders.views.ts";
 import { withLease } from "./checkout-saga.ts";
+import { makeSureOfMoney } from "./money.ts";
 import type { Deps } from "./ports.ts";
 import { about, runSaga, type Saga } from "./saga.ts";
 
@@ -27,8 +28,6 @@ export interface Ended {
 	isReplay: boolean;
 }
 
-const refundIdOf = (order: OrderDocument): string => `${order._id}_cancel`;
-
 /** Takes an order back before it ships: the goods return to stock, the money to the customer, each once. */
 export async function cancelOrder(deps: CancelDeps, order: OrderDocument, cancel: Cancel): Promise<Ended> {
 	const known = cancel.command && order.commands.find(command => command.keyHash === cancel.command?.keyHash);
@@ -37,7 +36,7 @@ export async function cancelOrder(deps: CancelDeps, order: OrderDocument, cancel
 		if (known.outcome) return { outcome: known.outcome, isReplay: true };
 		const taken = await deps.orders.takeLease(order._id);
 		if (!taken) throw inProgress();
-		return ended(await finishCancel(deps, taken), cancel);
+		return ended(await finishCancel(deps, taken).catch(stillRunning), cancel);
 	}
 	assertMove(order.status, "cancelled");
 	if (cancel.command) assertRoom(order, deps.clock.nowMs());
@@ -50,11 +49,16 @@ export const finishCancel = (deps: CancelDeps, order: OrderDocument): Promise<Or
 
 async function run(deps: CancelDeps, order: OrderDocument, cancel: Cancel): Promise<OrderDocument> {
 	const marked = await runSaga("orders.cancel", cancelSaga(deps, cancel), order, deps.failpoints, { to: "mark" });
-	return finishCancel(deps, marked);
+	return finishCancel(deps, marked).catch(stillRunning);
+}
+
+/** Once it is marked, a cancellation is not refused any more: what went wrong is a recovery's. */
+function stillRunning(): never {
+	throw new DomainError("SERVICE_UNAVAILABLE", "The order is being cancelled", { retryAfterSeconds: 2 });
 }
 
 function cancelSaga(deps: CancelDeps, cancel?: Cancel): Saga<"orders.cancel", OrderDocument> {
-	const { orders, stock, payments, clock } = deps;
+	const { orders, stock, clock } = deps;
 	return {
 		async mark(order) {
 			if (!cancel) throw new Error("A cancellation that was marked before is not marked again");
@@ -69,26 +73,15 @@ function cancelSaga(deps: CancelDeps, cancel?: Cancel): Saga<"orders.cancel", Or
 			);
 			return order;
 		},
-		async refund(order) {
-			const refund = order.refunds.find(({ id }) => id === refundIdOf(order));
-			const payment = refund
-				? await payments.refund({ orderId: order._id, refundId: refund.id, amount: refund.amount })
-				: await payments.void(order._id);
-			return { ...order, payment: { ...order.payment, status: payment?.status ?? "voided" } };
-		},
+		refund: order => makeSureOfMoney(deps, order, "cancel"),
 		settle: order =>
 			orders.write(order, current => {
 				const now = clock.now();
-				const refunds = current.refunds.map(refund =>
-					refund.id === refundIdOf(current) ? { ...refund, status: "done" as const } : refund,
-				);
-				const next = { ...current, refunds, version: current.version + 1 };
+				const next = { ...current, version: current.version + 1 };
 				const outcome = success(toOrder(next));
 				const event = { orderId: current._id, reason: current.cancelReason ?? "" };
 				return {
 					position: "done",
-					payment: current.payment,
-					refunds,
 					commands: current.commands.map(command =>
 						command.outcome || command.refundId ? command : { ...command, outcome },
 					),
@@ -100,21 +93,13 @@ function cancelSaga(deps: CancelDeps, cancel?: Cancel): Saga<"orders.cancel", Or
 }
 
 function markOf(order: OrderDocument, { actor, reason, command }: Cancel, now: Date): Partial<OrderDocument> {
-	const rest = order.payment.captured - order.refundTotal;
-	const refund = {
-		id: refundIdOf(order),
-		amount: { amount: rest, currency: order.payment.amount.currency },
-		reason: "cancelled",
-		status: "pending" as const,
-		createdAt: now.toISOString(),
-	};
 	return {
 		status: "cancelled",
 		position: "cancelling",
 		cancelReason: reason,
 		history: [...order.history, historyEntry(order.status, "cancelled", now, actor, reason)],
-		refunds: rest > 0 ? [...order.refunds, refund] : order.refunds,
-		refundTotal: order.payment.captured,
+		payBy: null,
+		asking: null,
 		commands: command
 			? [...keptCommands(order.commands, now.getTime()), { ...command, refundId: null, outcome: null, at: now }]
 			: order.commands,
@@ -122,9 +107,8 @@ function markOf(order: OrderDocument, { actor, reason, command }: Cancel, now: D
 }
 
 function ended(order: OrderDocument, { command }: Cancel): Ended {
-	const known = command && order.commands.find(({ keyHash }) => keyHash === command.keyHash);
-	const outcome = known?.outcome ?? success(toOrder(order));
-	if (order.position !== "done")
-		throw new DomainError("SERVICE_UNAVAILABLE", "The order is being cancelled", { retryAfterSeconds: 2 });
+	const own = command && order.commands.find(({ keyHash }) => keyHash === command.keyHash);
+	const outcome = own?.outcome ?? success(toOrder(order));
+	if (order.position !== "done") return stillRunning();
 	return { outcome, isReplay: false };
 }

@@ -1,10 +1,12 @@
 import { asDomainError, DomainError, errorType, isErrorType } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { refusal, refusedAs, success } from "../../../lib/idempotency.ts";
+import { isDefinite } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { historyEntry } from "../domain/order-states.ts";
 import type { Failure, OrderDocument } from "../orders.model.ts";
 import { toOrder } from "../orders.views.ts";
+import { makeSureOfMoney } from "./money.ts";
 import type { Created, Deps } from "./ports.ts";
 import { about, runSaga, type Saga, STALE } from "./saga.ts";
 
@@ -41,10 +43,7 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 				method: payment.method,
 				token: state.token,
 			});
-			if (answer.status === "failed") {
-				const { code = "declined", message = "The payment was declined" } = answer.failure ?? {};
-				throw new DomainError("PAYMENT_DECLINED", message, { details: { reason: code } });
-			}
+			if (answer.status === "failed") throw declined(answer);
 			return { ...state, order: withPayment(state.order, answer) };
 		},
 		/** The point of no return: from here on every crash ends in an order, never in a refusal. */
@@ -66,6 +65,7 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 				chargeId: payment.chargeId,
 				amount: payment.amount,
 			});
+			if (captured.status === "failed") throw declined(captured);
 			return { ...state, order: withPayment(state.order, captured) };
 		},
 		async settle(state) {
@@ -91,6 +91,7 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 					status: to,
 					position: "done",
 					payment,
+					...(isPaid ? {} : waitingFor(deps, now)),
 					history,
 					outcome: success(toOrder(next), 201),
 					...(isPaid ? { outbox: [newEvent("order.placed", event, about(deps, next.version, now))] } : {}),
@@ -108,20 +109,25 @@ function placeSaga(deps: Deps): Saga<"orders.place", Checkout> {
 	};
 }
 
+/** A cart that is not there any more holds nothing. */
+const unlessGone = (error: unknown): void => {
+	if (errorType(error) !== "NOT_FOUND") throw error;
+};
+
+/** The provider is asked for the first time after a few seconds: most payments have settled by then. */
+const ASK_AFTER_MS = 10_000;
+
+const waitingFor = ({ awaitingPaymentMs }: Deps, now: Date) => ({
+	payBy: new Date(now.getTime() + awaitingPaymentMs),
+	asking: { at: new Date(now.getTime() + ASK_AFTER_MS), attempts: 0, error: null },
+});
+
 function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", OrderDocument> {
-	const { orders, stock, payments, carts, clock } = deps;
+	const { orders, stock, carts, clock } = deps;
 	return {
 		mark: order => orders.write(order, () => ({ position: "declining", failure, lease: "keep" })),
 		/** Undoes `authorize` and `capture`. */
-		async void(order) {
-			const payment = await payments.void(order._id);
-			const left = payment ? payment.captured.amount - payment.refunded.amount : 0;
-			if (payment && left > 0) {
-				const amount = { ...payment.captured, amount: left };
-				await payments.refund({ orderId: order._id, refundId: `${order._id}_undo`, amount });
-			}
-			return order;
-		},
+		void: order => makeSureOfMoney(deps, order, "undo"),
 		/** Undoes `reserve` and `sell`. */
 		async giveBack(order) {
 			await stock.giveBack(order._id, goods(order));
@@ -135,7 +141,8 @@ function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", Order
 					status: "failed",
 					position: "done",
 					...endingOf(current, current.failure ?? failure),
-					payment: { ...current.payment, status: "failed" },
+					// What was captured and paid back is told as it stands.
+					payment: current.payment.captured > 0 ? current.payment : { ...current.payment, status: "failed" },
 					history: [...current.history, historyEntry(current.status, "failed", now, "checkout", reason)],
 					outbox: [newEvent("order.failed", { orderId: current._id, reason }, about(deps, current.version + 1, now))],
 					lease: "keep",
@@ -143,10 +150,15 @@ function declineSaga(deps: Deps, failure: Failure): Saga<"orders.decline", Order
 			}),
 		/** Undoes the claim of the cart. */
 		async free(order) {
-			await carts.free(order.cartId, order._id, order.liveKey ?? undefined);
+			await carts.free(order.cartId, order._id, order.liveKey ?? undefined).catch(unlessGone);
 			return orders.write(order, () => ({ lease: "end" }));
 		},
 	};
+}
+
+function declined({ failure }: Payment): DomainError {
+	const { code = "declined", message = "The payment was declined" } = failure ?? {};
+	return new DomainError("PAYMENT_DECLINED", message, { details: { reason: code } });
 }
 
 const FREE = { status: "captured", chargeId: null, captured: { amount: 0, currency: "" } } as const;
@@ -208,7 +220,7 @@ export async function runCheckout(deps: Deps, checkout: Checkout, from: "reserve
 	let state = checkout;
 	try {
 		if (from !== "sell") {
-			return await withLease(deps, state.order, async () => {
+			return await renewing(deps, state.order, async () => {
 				state = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, {
 					from: "reserve",
 					to: "confirm",
@@ -216,7 +228,7 @@ export async function runCheckout(deps: Deps, checkout: Checkout, from: "reserve
 				return complete(deps, state);
 			});
 		}
-		return await withLease(deps, state.order, () => complete(deps, state));
+		return await renewing(deps, state.order, () => complete(deps, state));
 	} catch (error) {
 		if (isOver(error) || state.order.position !== "started" || state.order.lease === null) throw unavailable(error);
 		return decline(deps, state.order, error);
@@ -229,8 +241,9 @@ async function complete(deps: Deps, state: Checkout): Promise<OrderDocument> {
 		const done = await runSaga("orders.place", placeSaga(deps), state, deps.failpoints, { from: "sell" });
 		return done.order;
 	} catch (error) {
-		if (errorType(error) !== "CONFLICT") throw error;
-		return decline(deps, state.order, error);
+		if (isDefinite(error)) return decline(deps, state.order, error);
+		await giveUp(deps, state.order, error);
+		throw error;
 	}
 }
 
@@ -257,8 +270,24 @@ export function undo(
 	);
 }
 
+/** The next try comes after a pause, from whichever node; with STALE another process works on it already. */
+async function giveUp({ orders }: Deps, order: OrderDocument, error: unknown): Promise<void> {
+	// What does not work now is done by time: the lease runs out.
+	if (errorType(error) !== STALE) await orders.giveUp(order, error).catch(() => undefined);
+}
+
+/** Works under a lease to the end, or gives the order up for the time being. */
+export async function withLease<T>(deps: Deps, order: OrderDocument, work: () => Promise<T>): Promise<T> {
+	try {
+		return await renewing(deps, order, work);
+	} catch (error) {
+		await giveUp(deps, order, error);
+		throw error;
+	}
+}
+
 /** Keeps the lease while the work lasts longer than it. */
-export async function withLease<T>({ orders }: Deps, order: OrderDocument, work: () => Promise<T>): Promise<T> {
+async function renewing<T>({ orders }: Deps, order: OrderDocument, work: () => Promise<T>): Promise<T> {
 	// A renewal that fails is noticed by the next write, which the lease guards.
 	const renewal = setInterval(() => void orders.renewLease(order).catch(() => undefined), 2_000);
 	try {

@@ -40,7 +40,10 @@ export interface Stock {
 export interface Payments {
 	authorize(input: { orderId: string; amount: Money; method: string; token: string }): Promise<Payment>;
 	capture(input: { orderId: string; method: string; chargeId: string; amount: Money }): Promise<Payment>;
-	void(orderId: string): Promise<Payment | null>;
+	void(orderId: string): Promise<Payment>;
+	get(orderId: string): Promise<Payment>;
+	/** Asks the provider first. */
+	sync(orderId: string): Promise<Payment>;
 	refund(input: { orderId: string; refundId: string; amount: Money }): Promise<Payment>;
 }
 
@@ -67,12 +70,18 @@ export interface Orders {
 	/** What a key stands for, unless its time is over. */
 	byKey(keyHash: string): Promise<OrderDocument | null>;
 	/**
-	 * Writes a change if the order is still in the version and under the lease it was made from.
+	 * Writes a change if the order is still in the version and under the lease it was made from. Under a lease that is
+	 * still held the change is made anew from what someone else wrote beside it (a refund), so that neither is lost.
 	 * @throws STALE when someone else works on it
 	 */
 	write(order: OrderDocument, change: Change): Promise<OrderDocument>;
-	/** Takes a lease that ran out, by the database's clock; null when it has not. */
-	takeLease(id: string): Promise<OrderDocument | null>;
+	/**
+	 * Takes a lease that ran out, by the database's clock; null when it has not.
+	 * @param by a recovery counts its tries and waits for its time; a client's repeat does neither
+	 */
+	takeLease(id: string, by?: "client" | "recovery"): Promise<OrderDocument | null>;
+	/** Ends the try that the lease stands for: the next one comes after a pause, or never when there is no use in it. */
+	giveUp(order: OrderDocument, error: unknown): Promise<void>;
 	renewLease(order: OrderDocument): Promise<void>;
 }
 
@@ -84,6 +93,8 @@ export interface Deps {
 	payments: Payments;
 	clock: Clock;
 	failpoints: Failpoints;
+	/** How long an order waits for a payment that settles later. */
+	awaitingPaymentMs: number;
 	/** The request behind it, for the events it causes. */
 	requestId?: string;
 	/** Work that goes on after the answer; the node waits for it when it stops. */

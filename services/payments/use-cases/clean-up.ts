@@ -2,7 +2,7 @@ import { DomainError } from "../../../lib/errors.ts";
 import { isDefinite } from "../../../lib/not-yet.ts";
 import { standing } from "../domain/payment-states.ts";
 import type { PaymentDocument } from "../payments.model.ts";
-import { type Deps, keyOf } from "./payments.ts";
+import { type Deps, keyOf } from "./deps.ts";
 
 const BATCH = 20;
 

@@ -3,22 +3,9 @@ import { isEqual, type Money } from "../../../lib/money.ts";
 import { isDefinite } from "../../../lib/not-yet.ts";
 import { standing } from "../domain/payment-states.ts";
 import type { PaymentDocument } from "../payments.model.ts";
-import type { PaymentRepository } from "../payments.repository.ts";
 import { cleanUp } from "./clean-up.ts";
+import { type Deps, keyOf } from "./deps.ts";
 import type { PaymentProvider, ProviderAnswer } from "./ports.ts";
-
-export interface Deps {
-	payments: PaymentRepository;
-	/** @throws VALIDATION_ERROR for a method the shop does not take */
-	providerOf(method: string): PaymentProvider;
-	/** The provider was not to be reached for something that will be tried again. */
-	onDelay(orderId: string, error: unknown): void;
-	/** An event of this payment waits to be told. */
-	onEvent(paymentId: string): void;
-}
-
-/** Fixed per logical step of an order: what makes a repeat after a crash move no money twice. */
-export const keyOf = (orderId: string, step: "authorize" | "capture" | "void"): string => `${orderId}:${step}`;
 
 const isOver = (orderId: string): DomainError => new DomainError("CONFLICT", `The payment of ${orderId} was voided`);
 

@@ -1,7 +1,7 @@
 import { DomainError, notFound } from "../../../lib/errors.ts";
 import { sourcesOf } from "../domain/payment-states.ts";
 import { cleanUp } from "./clean-up.ts";
-import type { Deps } from "./payments.ts";
+import type { Deps } from "./deps.ts";
 import type { ProviderEvent } from "./ports.ts";
 
 /**

@@ -46,5 +46,8 @@ const CARDS: Readonly<Record<string, CardBehaviour>> = {
 export const behaviourOf = (token: string): CardBehaviour =>
 	CARDS[token] ?? { outcome: "declined", code: "invalid_token" };
 
+/** The cards whose captures settle later. */
+export const CAPTURED_LATER: readonly string[] = Object.keys(CARDS).filter(card => CARDS[card]?.isCapturedLater);
+
 /** What a charge remembers of its token: nothing of one that nobody gave out. */
 export const cardOf = (token: string): string => (token in CARDS ? token : "unknown");

@@ -157,7 +157,7 @@ export function loadConfig(environment: Env): Config {
 		authRateLimit: read.integer("AUTH_RATE_LIMIT", 10, 0, 1_000_000),
 		connectionsPerAddress: read.integer("CONNECTIONS_PER_ADDRESS", 500, 0, 1_000_000),
 		logLevel: readLogLevel(read),
-		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/\/+$/, ""),
+		publicUrl: (read.url("PUBLIC_URL", ["http", "https"]) ?? `http://localhost:${port}`).replace(/(?<!\/)\/+$/, ""),
 		mailFrom: readMailbox(read, "MAIL_FROM", { name: "Stoa", address: "shop@stoa.localhost" }),
 		mailboxPort: read.integer("MAILBOX_PORT", 8025, 0, 65_535),
 		secret: readSecret(read, "STOA_SECRET"),

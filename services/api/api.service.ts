@@ -253,8 +253,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		async paramsOf(request, match) {
 			const params = urlParams(match, request.$exchange.query);
-			const { body } = match.route;
-			if (body === "json") return { params: { ...(await readJson(request)), ...params } };
+			const { body, absentWhenNull } = match.route;
+			if (body === "json") {
+				const fields = await readJson(request);
+				for (const name of absentWhenNull) if (fields[name] === null) delete fields[name];
+				return { params: { ...fields, ...params } };
+			}
 			if (body === "stream") return { params, stream: openStream(request) };
 			if (body === "raw") {
 				const bytes = await readRaw(request);

@@ -106,4 +106,4 @@ function parse(hash: string): Parsed {
 	};
 }
 
-const b64 = (bytes: Buffer): string => bytes.toString("base64").replace(/=+$/, "");
+const b64 = (bytes: Buffer): string => bytes.toString("base64").replaceAll("=", "");

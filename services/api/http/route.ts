@@ -42,6 +42,8 @@ export interface Route {
 	isShared: boolean;
 	takesKey: boolean;
 	coercions: ReadonlyMap<string, Coercion>;
+	/** Fields that may be left out and know no null: there null says the same as nothing, as the validator has it. */
+	absentWhenNull: readonly string[];
 	timeout: number | undefined;
 	source: RegisteredAction;
 }
@@ -81,6 +83,7 @@ export function compileRoute(action: RegisteredAction): Route | undefined {
 		isShared: method === "GET" && action.permissions === "anyone" && action.cached !== undefined,
 		takesKey: method === "POST" && rest.isAuth !== true && isKept(action),
 		coercions: readCoercions(action.params),
+		absentWhenNull: Object.entries(paramsOf(action)).flatMap(([name, rule]) => (isOptional(rule) ? [name] : [])),
 		timeout: typeof action.timeout === "number" ? action.timeout : undefined,
 		source: action,
 	};
@@ -146,6 +149,16 @@ function readCoercions(params: unknown): Map<string, Coercion> {
 		if (type) coercions.set(name, type);
 	}
 	return coercions;
+}
+
+const paramsOf = ({ params }: RegisteredAction): object =>
+	typeof params === "object" && params !== null ? params : {};
+
+/** And not nullable. */
+function isOptional(rule: unknown): boolean {
+	if (typeof rule === "string") return /\|optional\b/.test(rule) && !rule.includes("|nullable");
+	const { optional, nullable } = (rule ?? {}) as { optional?: unknown; nullable?: unknown };
+	return optional === true && nullable !== true;
 }
 
 function coercionOf(rule: unknown): Coercion | undefined {

@@ -28,6 +28,8 @@ export function added(categories: Categories, category: Category): Categories {
 		throw new DomainError("CONFLICT", `The category ${category.slug} exists already`);
 	}
 	if (categories.length >= MAX_CATEGORIES) throw new DomainError("CONFLICT", "There are too many categories");
+	if (category.parent === category.slug)
+		throw new DomainError("CONFLICT", `${category.slug} cannot stand below itself`);
 	const next = [...categories, category];
 	checkPlace(next, category);
 	return next;

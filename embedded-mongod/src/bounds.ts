@@ -23,7 +23,11 @@ export const isPoint = (i: Interval) => !i.lowOpen && !i.highOpen && compare(i.l
 export interface Bound {
 	intervals: Intervals;
 	/** Conditions of one `$elemMatch` speak of the same element, so their bounds may be used together. */
-	element: object | undefined;
+	element: Element | undefined;
+}
+/** What one `$elemMatch` speaks of: an element of the array that so many parts of the path lead to. */
+export interface Element {
+	depth: number;
 }
 /** A filter taken apart: what every match meets, by path, and its `$or`s. */
 export interface Conditions {
@@ -43,7 +47,7 @@ export function conditionsOf(filter: Doc): Conditions {
 	return out;
 }
 
-function collect(filter: Doc, prefix: string, element: object | undefined, out: Conditions): void {
+function collect(filter: Doc, prefix: string, element: Element | undefined, out: Conditions): void {
 	for (const [key, condition] of Object.entries(filter)) {
 		if (key === "$and" && Array.isArray(condition)) for (const f of condition) collect(f as Doc, prefix, element, out);
 		else if (key === "$or" && Array.isArray(condition) && !prefix) {
@@ -53,7 +57,7 @@ function collect(filter: Doc, prefix: string, element: object | undefined, out: 
 	}
 }
 
-function collectPath(path: string, condition: unknown, element: object | undefined, out: Conditions): void {
+function collectPath(path: string, condition: unknown, element: Element | undefined, out: Conditions): void {
 	const add = (intervals: Intervals | undefined, of = element) => {
 		if (!intervals) return;
 		const list = out.paths.get(path) ?? [];
@@ -64,11 +68,14 @@ function collectPath(path: string, condition: unknown, element: object | undefin
 		add(intervalsOf("$eq", condition, {}));
 		return;
 	}
+	// The element itself: an array in it is one value of the index, whose own elements the index does not know.
+	const isElement = element?.depth === path.split(".").length;
 	for (const [op, arg] of Object.entries(condition)) {
-		if (op === "$elemMatch" && isPlain(arg)) collectElement(path, arg, out);
+		if (op === "$elemMatch" && isPlain(arg)) !isElement && collectElement(path, arg, out);
 		else if (op === "$all" && Array.isArray(arg)) {
 			for (const item of arg) {
-				if (isOperatorDoc(item) && isPlain(item["$elemMatch"])) collectElement(path, item["$elemMatch"], out);
+				if (isOperatorDoc(item) && isPlain(item["$elemMatch"]))
+					!isElement && collectElement(path, item["$elemMatch"], out);
 				else add(intervalsOf("$eq", item, {}));
 			}
 		} else if (!isUnsafe(path, op, arg)) add(intervalsOf(op, arg, condition));
@@ -85,7 +92,7 @@ function isUnsafe(path: string, op: string, arg: unknown): boolean {
 }
 
 function collectElement(path: string, arg: Doc, out: Conditions): void {
-	const element = {};
+	const element: Element = { depth: path.split(".").length };
 	const [first = ""] = Object.keys(arg);
 	if (first.startsWith("$") && !["$and", "$or", "$nor"].includes(first)) collectPath(path, arg, element, out);
 	else collect(arg, `${path}.`, element, out);

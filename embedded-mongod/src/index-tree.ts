@@ -2,6 +2,7 @@
 import BTreeModule from "sorted-btree";
 import { MongoError } from "./errors.ts";
 import { Evaluation } from "./expressions.ts";
+import { keysThroughArrays } from "./index-keys.ts";
 import { compileFilter, type Matcher } from "./matcher.ts";
 import { isDescending } from "./sort.ts";
 import { compare, type Doc, Edge, EMPTY, HIGH, LOW, show, valuesAt } from "./values.ts";
@@ -26,8 +27,9 @@ export class Index {
 	readonly spec: IndexSpec;
 	readonly fields: readonly string[];
 	readonly signs: readonly number[];
-	/** Which fields have ever been reached through an array. */
-	readonly manyFields: boolean[];
+	/** Where each field has ever met an array, as the bits of `Reached.arrays`. */
+	readonly arrays: number[];
+	readonly #paths: readonly (readonly string[])[];
 	readonly #partial: Matcher | undefined;
 	/** A set: where no value is given, the tree keeps no room for one. */
 	readonly #tree;
@@ -37,7 +39,8 @@ export class Index {
 		this.spec = spec;
 		this.fields = Object.keys(spec.key);
 		this.signs = this.fields.map(f => (isDescending(spec.key[f]) ? -1 : 1));
-		this.manyFields = this.fields.map(() => false);
+		this.arrays = this.fields.map(() => 0);
+		this.#paths = this.fields.map(f => f.split("."));
 		const partial = spec.partialFilterExpression;
 		this.#partial = partial && compileFilter(partial, new Evaluation());
 		this.#tree = new BTree<IndexKey, undefined>(undefined, (a, b) => this.compareKeys(a, b), 64);
@@ -51,7 +54,7 @@ export class Index {
 	}
 	/** Some document has an array on the path of one of its fields. */
 	get isMultikey(): boolean {
-		return this.manyFields.includes(true);
+		return this.arrays.some(a => a !== 0);
 	}
 
 	/** The order of keys in the tree, directions and all. */
@@ -69,18 +72,16 @@ export class Index {
 		if (this.#partial && !this.#partial(doc)) return [];
 		const columns = this.fields.map(f => valuesAt(doc, f));
 		if (this.spec.sparse && columns.every(c => c.values.every(v => v === undefined))) return [];
-		if (!columns.some(c => c.many)) return [columns.map(c => c.values[0] ?? null)];
-		const many = this.fields.filter((_, i) => columns[i]?.many);
-		const roots = new Set(many.map(f => f.split(".")[0]));
-		if (roots.size > 1) {
-			const message = `cannot index parallel arrays [${[...roots].join("] [")}]`;
-			throw new MongoError(171, "CannotIndexParallelArrays", message);
+		let withArrays = 0;
+		for (const [i, { arrays }] of columns.entries()) {
+			if (!arrays) continue;
+			withArrays++;
+			this.arrays[i] = (this.arrays[i] ?? 0) | arrays;
 		}
-		columns.forEach((c, i) => {
-			if (c.many) this.manyFields[i] = true;
-		});
-		const length = Math.max(...columns.map(c => c.values.length));
-		return Array.from({ length }, (_, n) => columns.map(c => c.values[Math.min(n, c.values.length - 1)] ?? null));
+		if (!withArrays) return [columns.map(c => c.values[0] ?? null)];
+		if (withArrays > 1) return keysThroughArrays(doc, this.#paths);
+		const many = columns.find(c => c.arrays)?.values ?? [];
+		return many.map(v => columns.map(c => (c.arrays ? v : c.values[0]) ?? null));
 	}
 
 	/** @throws E11000 when a unique key is another document's */
@@ -104,9 +105,9 @@ export class Index {
 	}
 	/** Words of arrays come again in many documents: one copy of each serves all their keys. */
 	#shared(key: IndexKey): IndexKey {
-		for (const [i, isMany] of this.manyFields.entries()) {
+		for (const [i, arrays] of this.arrays.entries()) {
 			const value = key[i];
-			if (!isMany || typeof value !== "string") continue;
+			if (!arrays || typeof value !== "string") continue;
 			const known = this.#words.get(value);
 			if (known !== undefined) key[i] = known;
 			else if (this.#words.size < MAX_WORDS) this.#words.set(value, value);

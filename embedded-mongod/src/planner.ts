@@ -4,6 +4,7 @@ import {
 	type Bound,
 	type Conditions,
 	conditionsOf,
+	type Element,
 	EXISTS,
 	excludesNull,
 	type Interval,
@@ -16,7 +17,7 @@ import {
 import { badValue } from "./errors.ts";
 import type { Index, IndexKey } from "./index-tree.ts";
 import { hasSort, isDescending, type SortSpec } from "./sort.ts";
-import { type Doc, HIGH, LOW } from "./values.ts";
+import { type Doc, HIGH, hasArrayBelow, isPosition, LOW } from "./values.ts";
 
 /** A stretch of an index's tree, from one whole key to another. */
 export interface Seek {
@@ -181,22 +182,36 @@ function scoreOf(
  * be met by different elements, so only one of them may bound the index, or those of one $elemMatch together.
  */
 function columnBounds(index: Index, conditions: Conditions): (Intervals | undefined)[] {
-	let element: object | undefined;
-	let isTaken = false;
+	const taken: number[] = [];
+	let element: Element | undefined;
 	return index.fields.map((field, i) => {
 		const bounds = conditions.paths.get(field);
 		if (!bounds?.length) return undefined;
-		if (!index.manyFields[i]) return meet(bounds);
-		if (isTaken) {
-			const together = element ? bounds.filter(b => b.element === element) : [];
-			return together.length ? meet(together) : undefined;
-		}
-		const lead = bounds.reduce((best, b) => (weight(b) < weight(best) ? b : best));
-		isTaken = true;
-		element = lead.element;
-		return element ? meet(bounds.filter(b => b.element === element)) : lead.intervals;
+		const arrays = index.arrays[i] ?? 0;
+		if (!arrays) return meet(bounds);
+		// A number in a path stands for a place and for a field's name: the index does not tell which.
+		if (field.split(".").some(isPosition)) return undefined;
+		if (!taken.length) element = lightest(bounds).element;
+		else if (!isOneElement(index, i, taken, element)) return undefined;
+		const together = bounds.filter(b => b.element === element);
+		if (!together.length) return undefined;
+		taken.push(i);
+		// Behind a further array, or without an $elemMatch, each condition may be met by another value.
+		const isOneValue = element && !hasArrayBelow(arrays, element.depth);
+		return isOneValue ? meet(together) : lightest(together).intervals;
 	});
 }
+/** The fields of a key come from the same element: no array lies behind it on the way that they share. */
+function isOneElement(index: Index, a: number, others: number[], element: Element | undefined): boolean {
+	const x = index.fields[a]?.split(".") ?? [];
+	return others.every(b => {
+		const y = index.fields[b]?.split(".") ?? [];
+		const differ = x.findIndex((part, n) => part !== y[n]);
+		const arrays = (index.arrays[a] ?? 0) | (index.arrays[b] ?? 0);
+		return element && !hasArrayBelow(arrays, element.depth, differ < 0 ? x.length : differ);
+	});
+}
+const lightest = (bounds: Bound[]) => bounds.reduce((best, b) => (weight(b) < weight(best) ? b : best));
 const weight = (b: Bound) => (b.intervals.every(isPoint) ? b.intervals.length : 1e6) - (b.element ? 0.5 : 0);
 
 function meet(bounds: Bound[]): Intervals {
@@ -220,7 +235,7 @@ function sortOf(index: Index, prefix: Intervals[], sort: SortSpec | undefined): 
 	// A field that holds arrays gives each document once only where it is bound to one value, and no order of its own:
 	// documents sort by their least or greatest element, whichever was asked for.
 	const spoils = (field: string, i: number) =>
-		index.manyFields[i] === true && (!isFixed(i) || (sort !== undefined && field in sort));
+		(index.arrays[i] ?? 0) !== 0 && (!isFixed(i) || (sort !== undefined && field in sort));
 	if (!hasSort(sort) || index.fields.some(spoils)) return UNSORTED;
 	const wanted = Object.entries(sort).filter(([path]) => !isFixed(index.fields.indexOf(path)));
 	let isMerged = false;

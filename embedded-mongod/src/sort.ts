@@ -57,8 +57,8 @@ export function sortBy<T>(items: T[], docOf: (item: T) => Doc, sort: SortSpec, c
 }
 
 function sortKey(doc: Doc, path: string, sign: number, cmp: Compare): unknown {
-	const { values, many } = valuesAt(doc, path);
-	if (!many) return values[0];
+	const { values, arrays } = valuesAt(doc, path);
+	if (!arrays) return values[0];
 	return values.reduce((best, v) => (sign * cmp(v, best) < 0 ? v : best));
 }
 

@@ -209,18 +209,22 @@ export function idKey(v: unknown): string {
 export interface Reached {
 	/** One per element where the path meets an array, never empty: `[undefined]` when the path is missing. */
 	values: unknown[];
-	/** An array was met on the way or at the end. */
-	many: boolean;
+	/** Where arrays were met, as bits: bit `n` is an array that the first `n` parts of the path lead to. */
+	arrays: number;
 }
+const bitOf = (depth: number) => 1 << Math.min(depth, 30);
+/** Whether arrays were met behind the first `depth` parts of the path, up to `last` of them. */
+export const hasArrayBelow = (arrays: number, depth: number, last = 30): boolean =>
+	(arrays & (2 * bitOf(last) - 1) & ~(2 * bitOf(depth) - 1)) !== 0;
 
 /** Values at a dotted path as an index sees them. */
 export function valuesAt(doc: Doc, path: string): Reached {
 	if (!path.includes(".")) {
 		const v = own(doc, path);
-		if (!Array.isArray(v)) return { values: [v], many: false };
-		return { values: v.length ? v : [EMPTY], many: true };
+		if (!Array.isArray(v)) return { values: [v], arrays: 0 };
+		return { values: v.length ? v : [EMPTY], arrays: bitOf(1) };
 	}
-	const out: Reached = { values: [], many: false };
+	const out: Reached = { values: [], arrays: 0 };
 	walk(doc, path.split("."), 0, out);
 	if (!out.values.length) out.values.push(undefined);
 	return out;
@@ -230,17 +234,25 @@ function walk(v: unknown, parts: readonly string[], i: number, out: Reached): vo
 	if (part === undefined) {
 		if (!Array.isArray(v)) out.values.push(v);
 		else {
-			out.many = true;
+			out.arrays |= bitOf(i);
 			if (!v.length) out.values.push(EMPTY);
 			for (const e of v) out.values.push(e);
 		}
 	} else if (!Array.isArray(v)) walk(isPlain(v) ? own(v, part) : undefined, parts, i + 1, out);
 	else {
-		out.many = true;
-		if (/^\d+$/.test(part)) walk(v[Number(part)], parts, i + 1, out);
+		out.arrays |= bitOf(i);
+		if (isPosition(part)) walkPosition(v, parts, i, out);
 		else if (!v.length) out.values.push(undefined);
-		else for (const e of v) if (!Array.isArray(e)) walk(isPlain(e) ? own(e, part) : undefined, parts, i + 1, out);
+		else for (const e of v) walk(isPlain(e) ? own(e, part) : undefined, parts, i + 1, out);
 	}
+}
+
+export const isPosition = (part: string) => /^\d+$/.test(part);
+/** A number is an element's place, and the name of a field of any element: a filter finds both. */
+function walkPosition(v: unknown[], parts: readonly string[], i: number, out: Reached): void {
+	const part = parts[i] ?? "";
+	walk(v[Number(part)], parts, i + 1, out);
+	for (const e of v) if (isPlain(e) && Object.hasOwn(e, part)) walk(e[part], parts, i + 1, out);
 }
 
 /** The value at a path that is not to look into arrays. */

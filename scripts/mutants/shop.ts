@@ -136,6 +136,20 @@ export const SHOP: readonly Mutant[] = [
 		specs: ["test/contract/retries.spec.ts"],
 	},
 	{
+		name: "an import's chunks go when a worker that lost the job ends it",
+		file: "services/products/import/import.repository.ts",
+		find: "if (modifiedCount === 1) await this.discard(id);",
+		replace: "await this.discard(id);",
+		specs: ["test/integration/import.spec.ts"],
+	},
+	{
+		name: "an import's earlier row writes over a later one",
+		file: "services/products/import/row-writer.ts",
+		find: "importedBy.row >= number",
+		replace: "importedBy.row > 1_000_000",
+		specs: ["test/integration/import.spec.ts"],
+	},
+	{
 		name: "an import's batch counts for a worker that lost the job",
 		file: "services/products/import/import.repository.ts",
 		find: 'owner, status: "running", chunk: job.chunk, line: job.line },',

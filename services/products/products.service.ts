@@ -3,6 +3,7 @@ import { commands } from "../../mixins/commands.mixin.ts";
 import { consumer } from "../../mixins/consumer.mixin.ts";
 import { db } from "../../mixins/db.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
+import { parking } from "../../mixins/parking.mixin.ts";
 import { categoryActions } from "./actions/categories.ts";
 import { importActions } from "./actions/imports.ts";
 import { productActions } from "./actions/products.ts";
@@ -25,6 +26,19 @@ export default defineService<Record<string, unknown>, object, ProductsVars>()({
 		}),
 		outbox(["products", "importJobs"]),
 		commands(),
+		parking<ProductsVars>({
+			import: {
+				list(limit) {
+					return this.imports.parked(limit);
+				},
+				count() {
+					return this.imports.countParked();
+				},
+				resume(id) {
+					return this.imports.resume(id);
+				},
+			},
+		}),
 		consumer<ProductsVars>({
 			async "inventory.level_changed"({ data: { changes } }) {
 				await this.levels.note(changes);

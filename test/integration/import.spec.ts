@@ -3,8 +3,15 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
+import type { Model } from "mongoose";
 import { errorType } from "../../lib/errors.ts";
+import { parseRow } from "../../services/products/domain/import-row.ts";
+import type { ImportChunkDocument, ImportJobDocument } from "../../services/products/import/import.model.ts";
+import type { ImportRepository } from "../../services/products/import/import.repository.ts";
+import type { ImportWorker } from "../../services/products/import/import-worker.ts";
+import { type NumberedRow, RowWriter } from "../../services/products/import/row-writer.ts";
 import type { ImportJob } from "../../services/products/products.contract.ts";
+import type { ProductDocument } from "../../services/products/products.model.ts";
 import { startTestNode, type TestNode, testEnv } from "../support/node.ts";
 import { until } from "../support/until.ts";
 
@@ -177,4 +184,107 @@ describe("An import whose process is killed", () => {
 			expect([i, totals.received]).toEqual([i, 3]);
 		}
 	}, 120_000);
+});
+
+describe("An import whose worker slept while another one took over", () => {
+	interface Products {
+		imports: ImportRepository;
+		importWorker: ImportWorker;
+		models: {
+			importJobs: Model<ImportJobDocument>;
+			importChunks: Model<ImportChunkDocument>;
+			products: Model<ProductDocument>;
+		};
+	}
+	let products: Products;
+
+	beforeAll(async () => {
+		node = await startTestNode({ services: ["products", "inventory"] });
+		products = node.broker.getLocalService("products") as unknown as Products;
+		// The service's own worker would take the jobs; these tests say who has them.
+		await products.importWorker.stop();
+	}, 120_000);
+	afterAll(() => node?.stop(), 60_000);
+
+	const jobOf = (jobId: string) => products.models.importJobs.findById(jobId).lean<ImportJobDocument>();
+	const chunksOf = (jobId: string) => products.models.importChunks.countDocuments({ jobId });
+	/** The lease runs out, and so does the pause before the next one. */
+	const runOut = (jobId: string) =>
+		products.models.importJobs.updateOne({ _id: jobId }, { $set: { leaseAt: new Date(0), nextAt: null } });
+
+	const none = { lines: 1, processed: 1, created: 1, updated: 0, errors: [] };
+
+	it("is neither ended nor counted nor robbed of its rows by the first", async () => {
+		const jobId = await sent(file("SLEPT", 3));
+		const first = await products.imports.claim(jobId, "first");
+		expect(first).toMatchObject({ owner: "first", attempts: 1 });
+		expect(await products.imports.claim(jobId, "second")).toBeNull();
+		await runOut(jobId);
+		expect(await products.imports.claim(jobId, "second")).toMatchObject({ owner: "second", attempts: 2 });
+		const before = await jobOf(jobId);
+		const late = { _id: jobId, chunk: 0, line: 0, attempts: 12 };
+		expect(await products.imports.renew(jobId, "first")).toBe(false);
+		expect(await products.imports.advance(late, "first", none, undefined)).toBe(false);
+		expect(await products.imports.nextChunk(late, "first")).toBe(false);
+		await products.imports.finish(jobId, "first", "failed", new Date());
+		await products.imports.postpone(late, "first", "too late");
+		await products.imports.letGo(jobId, "first");
+		expect(await jobOf(jobId)).toEqual(before);
+		expect(await chunksOf(jobId)).toBe(1);
+		expect(await products.imports.advance(late, "second", none, undefined)).toBe(true);
+		expect(await products.imports.advance(late, "second", none, undefined)).toBe(false);
+		expect(await jobOf(jobId)).toMatchObject({ line: 1, processed: 1, created: 1, attempts: 0 });
+		await products.imports.finish(jobId, "second", "done", new Date());
+		expect(await chunksOf(jobId)).toBe(0);
+	});
+
+	const at = (jobId: string) => ({
+		jobId,
+		now: new Date(),
+		pathOf: () => [],
+		levelsOf: () => Promise.resolve(new Map()),
+	});
+	const priced = (number: number, amount: number): NumberedRow => ({
+		number,
+		row: (parseRow(row("LATE", { price: { amount, currency: "EUR" } })) as { row: NumberedRow["row"] }).row,
+	});
+	const priceNow = async () =>
+		(await products.models.products.findOne({ "variants.sku": "LATE" }).lean<ProductDocument>())?.variants[0]?.price
+			.amount;
+
+	it("has the later row in its products, whoever writes the earlier ones again", async () => {
+		const writer = new RowWriter(products.models.products);
+		await writer.write([priced(1, 100)], at("job_1"));
+		await writer.write([priced(2, 200)], at("job_1"));
+		await writer.write([priced(7, 700)], at("job_1"));
+		expect(await writer.write([priced(1, 100)], at("job_1"))).toMatchObject({ created: [{}], updated: [] });
+		expect(await writer.write([priced(2, 200)], at("job_1"))).toMatchObject({ created: [], updated: [{}] });
+		expect(await priceNow()).toBe(700);
+		await writer.write([priced(1, 50)], at("job_2"));
+		await writer.write([priced(8, 800)], at("job_1"));
+		expect(await priceNow()).toBe(50);
+	});
+
+	it("is parked when it never gets on, and goes on when an operator resumes it", async () => {
+		const jobId = await sent(file("PARK", 2));
+		for (let attempt = 1; attempt <= 12; attempt++) {
+			const job = await products.imports.claim(jobId, `worker-${attempt}`);
+			expect(job?.attempts).toBe(attempt);
+			if (job) await products.imports.postpone(job, `worker-${attempt}`, "the database is full");
+			expect(await products.imports.claim(jobId, "impatient")).toBeNull();
+			if (attempt < 12) await runOut(jobId);
+		}
+		await runOut(jobId);
+		expect(await products.imports.claim(jobId, "again")).toBeNull();
+		expect(await products.imports.waiting()).not.toContain(jobId);
+		expect(await node.broker.call("products.importJob", { id: jobId }, MANAGER)).toMatchObject({ status: "failed" });
+		const parked = await node.broker.call("products.parked" as never, {} as never);
+		expect(parked).toMatchObject([
+			{ kind: "import", id: jobId, attempts: 12, error: "the database is full", about: "row 0 of 2" },
+		]);
+		const resume = { kind: "import", id: jobId };
+		expect(await node.broker.call("products.resume" as never, resume as never)).toEqual({ resumed: true });
+		expect(await products.imports.waiting()).toContain(jobId);
+		expect(await products.imports.claim(jobId, "at last")).toMatchObject({ attempts: 1 });
+	});
 });

@@ -127,7 +127,11 @@ describe("Refunds of lines", () => {
 		const answers = await Promise.all(asks.map(ask => refusalOf(refund(order, ask))));
 		expect(answers.filter(({ type }) => type === "done")).toHaveLength(1);
 		expect(await paidBack(order)).toEqual([1_000]);
-		expect(await stored(order)).toMatchObject({ refundTotal: 1_000, payment: { status: "partially_refunded" } });
+		expect(await stored(order)).toMatchObject({
+			refundTotal: 1_000,
+			refunds: [{ status: "done" }],
+			payment: { status: "partially_refunded" },
+		});
 	});
 
 	it("of a line twice in one request are one refund of their sum", async () => {

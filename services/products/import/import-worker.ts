@@ -1,3 +1,4 @@
+import { errorLine, MAX_ATTEMPTS } from "../../../lib/attempts.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { newId } from "../../../lib/ids.ts";
 import { createLoop, type Loop } from "../../../lib/loop.ts";
@@ -12,8 +13,6 @@ import type { NumberedRow, RowWriter, Written } from "./row-writer.ts";
 const BATCH_ROWS = 500;
 const SWEEP_MS = 2_000;
 const HEARTBEAT_MS = 1_000;
-/** Taken up so often without getting on: it never will. */
-const MAX_ATTEMPTS = 10;
 
 interface Deps {
 	imports: ImportRepository;
@@ -73,10 +72,14 @@ export class ImportWorker {
 		const owner = newId("job");
 		const job = await imports.claim(jobId, owner);
 		if (!job) return;
-		if (job.attempts > MAX_ATTEMPTS) return imports.finish(jobId, owner, "failed", new Date(this.#deps.nowMs()));
+		// Its workers died so often without a word: it is parked before it takes this one, too.
+		if (job.attempts > MAX_ATTEMPTS) return imports.postpone(job, owner, "its workers end without a word");
 		const heartbeat = setInterval(() => void imports.renew(jobId, owner).catch(this.#deps.onError), HEARTBEAT_MS);
 		try {
 			await this.#batches(job, owner);
+		} catch (error) {
+			this.#deps.onError(error);
+			await imports.postpone(job, owner, errorLine(error));
 		} finally {
 			clearInterval(heartbeat);
 		}
@@ -103,6 +106,8 @@ export class ImportWorker {
 	/** @returns whether the batch counted: not when another worker has the job by now */
 	async #batch(job: ImportJobDocument, owner: string, lines: readonly string[], first: number): Promise<boolean> {
 		const { imports, categories, nowMs, onBatch } = this.#deps;
+		// Who slept while another one took over finds out before it writes; what it is just writing, rows refuse.
+		if (!(await imports.renew(job._id, owner))) return false;
 		const known = await categories.all();
 		const { rows, errors, processed } = parsed(lines, first, known);
 		const written: Written = { created: [], updated: [], errors };
@@ -127,6 +132,7 @@ export class ImportWorker {
 			errors: written.errors.sort((a, b) => a.row - b.row),
 		};
 		const isOurs = await imports.advance(job, owner, counts, event);
+		if (isOurs) job.attempts = 1;
 		await onBatch(job._id);
 		return isOurs;
 	}

@@ -12,11 +12,15 @@ export interface ImportJobDocument extends Omit<ImportJob, "id" | "createdAt" | 
 	/** Where it goes on: lines of this chunk that are done. */
 	chunk: number;
 	line: number;
-	/** Who works on it, and when the database last heard so. */
+	/** Who works on it, a new one each time it is taken up: every write of the job names it. When it last showed. */
 	owner: string | null;
 	leaseAt: Date;
-	/** Times it was taken up since it last got on. */
+	/** Times it was taken up since it last got on; what the last one ended with, and when the next may begin. */
 	attempts: number;
+	error?: string | null;
+	nextAt?: Date | null;
+	/** When it was given up; an operator may resume it. */
+	parkedAt?: Date | null;
 	createdAt: Date;
 	finishedAt: Date | null;
 }
@@ -38,6 +42,9 @@ const jobSchema = new Schema<ImportJobDocument>(
 		owner: String,
 		leaseAt: Date,
 		attempts: Number,
+		error: String,
+		nextAt: Date,
+		parkedAt: Date,
 		createdAt: Date,
 		finishedAt: Date,
 		...outboxFields,
@@ -45,6 +52,7 @@ const jobSchema = new Schema<ImportJobDocument>(
 	{ versionKey: false, suppressReservedKeysWarning: true },
 );
 jobSchema.index({ status: 1, leaseAt: 1 });
+jobSchema.index({ parkedAt: 1 }, { partialFilterExpression: { parkedAt: { $type: "date" } } });
 outboxIndex(jobSchema);
 
 export const importJobModel = defineModel("import_jobs", jobSchema);
@@ -59,8 +67,8 @@ export interface ImportChunkDocument {
 	at: Date;
 }
 
-/** What an upload leaves that was broken off by a crash. */
-const KEEP_SECONDS = 86_400;
+/** What an upload leaves that was broken off by a crash; as long as a parked job may be resumed. */
+const KEEP_SECONDS = 7 * 86_400;
 
 const chunkSchema = new Schema<ImportChunkDocument>(
 	{ _id: String, jobId: String, firstLine: Number, data: Buffer, at: Date },

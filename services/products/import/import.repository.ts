@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Model } from "mongoose";
+import { backoffMs, MAX_ATTEMPTS, type ParkedItem } from "../../../lib/attempts.ts";
 import { notFound } from "../../../lib/errors.ts";
 import type { OutboxEntry } from "../../../lib/events.ts";
 import type { RowError } from "../domain/import-row.ts";
@@ -13,6 +14,7 @@ const decompress = promisify(gunzip);
 /** Without a sign of life for so long, by the database's clock, a job is anyone's. */
 const LEASE_MS = 5_000;
 const MAX_ERRORS = 1_000;
+const MAX_WAITING = 100;
 
 export interface BatchResult {
 	lines: number;
@@ -64,10 +66,11 @@ export class ImportRepository {
 	async view(id: string): Promise<ImportJob> {
 		const job = await this.#jobs.findById(id).lean<ImportJobDocument>();
 		if (!job) throw notFound("The job");
-		const { status, total, processed, created, updated, failed, errors, createdAt, finishedAt } = job;
+		const { parkedAt, total, processed, created, updated, failed, errors, createdAt, finishedAt } = job;
 		return {
 			id,
-			status,
+			// To who waits for it a job that was given up has failed; an operator may still resume it.
+			status: parkedAt ? "failed" : job.status,
 			total,
 			processed,
 			created,
@@ -79,21 +82,34 @@ export class ImportRepository {
 		};
 	}
 
-	/** Jobs nobody has shown to work on. */
+	/** Jobs nobody has shown to work on, the oldest first. */
 	async waiting(): Promise<string[]> {
-		const found = await this.#jobs.find({ status: "running", $expr: isFree }, { _id: 1 }).lean<{ _id: string }[]>();
+		const found = await this.#jobs
+			.find({ status: "running", parkedAt: null, $expr: isFree }, { _id: 1 })
+			.sort({ leaseAt: 1 })
+			.limit(MAX_WAITING)
+			.lean<{ _id: string }[]>();
 		return found.map(({ _id }) => _id);
 	}
 
-	/** Takes a job that is nobody's. */
-	claim(id: string, owner: string): Promise<ImportJobDocument | null> {
-		return this.#jobs
-			.findOneAndUpdate(
-				{ _id: id, status: "running", $expr: isFree },
-				{ $set: { owner }, $inc: { attempts: 1 }, $currentDate: { leaseAt: true } },
-				{ returnDocument: "after" },
-			)
-			.lean<ImportJobDocument>();
+	/** Takes a job that is nobody's. One whose workers die without a word is taken up after longer and longer pauses. */
+	async claim(id: string, owner: string): Promise<ImportJobDocument | null> {
+		const attempts = { $add: ["$attempts", 1] };
+		const claimed = await this.#jobs.collection.findOneAndUpdate(
+			{ _id: id as never, status: "running", parkedAt: null, $expr: isFree },
+			[
+				{
+					$set: {
+						owner,
+						attempts,
+						leaseAt: "$$NOW",
+						nextAt: { $add: ["$$NOW", { $multiply: [attempts, LEASE_MS] }] },
+					},
+				},
+			],
+			{ returnDocument: "after" },
+		);
+		return claimed as unknown as ImportJobDocument | null;
 	}
 
 	/** A sign of life. @returns whether the job is still this owner's */
@@ -107,7 +123,39 @@ export class ImportRepository {
 
 	/** Lets go of a job, so that another node need not wait for the lease to run out. */
 	async letGo(id: string, owner: string): Promise<void> {
-		await this.#jobs.updateOne({ _id: id, owner }, { $set: { leaseAt: new Date(0) } });
+		await this.#jobs.updateOne(
+			{ _id: id, owner, status: "running" },
+			{ $set: { leaseAt: new Date(0), nextAt: null, attempts: 0 } },
+		);
+	}
+
+	/** A try in vain: the next one comes later, or, after the last, when an operator says so. */
+	async postpone({ _id, attempts }: Pick<ImportJobDocument, "_id" | "attempts">, owner: string, error: string) {
+		const isLast = attempts >= MAX_ATTEMPTS;
+		const change = isLast ? { parkedAt: "$$NOW" } : { nextAt: { $add: ["$$NOW", backoffMs(attempts)] } };
+		await this.#jobs.collection.updateOne({ _id: _id as never, owner, status: "running" }, [
+			{ $set: { ...change, leaseAt: new Date(0), owner: null, error: { $literal: error } } },
+		]);
+	}
+
+	async parked(limit: number): Promise<ParkedItem[]> {
+		const jobs = await this.#jobs.find(isParked).sort({ parkedAt: 1 }).limit(limit).lean<ImportJobDocument[]>();
+		return jobs.flatMap(({ _id, attempts, error, parkedAt, processed, total }) =>
+			parkedAt ? [{ id: _id, attempts, error: error ?? "", parkedAt, about: `row ${processed} of ${total}` }] : [],
+		);
+	}
+
+	countParked(): Promise<number> {
+		return this.#jobs.countDocuments(isParked);
+	}
+
+	/** @returns false when it is not parked */
+	async resume(id: string): Promise<boolean> {
+		const { modifiedCount } = await this.#jobs.updateOne(
+			{ _id: id, status: "running", ...isParked },
+			{ $set: { parkedAt: null, nextAt: null, attempts: 0, leaseAt: new Date(0) } },
+		);
+		return modifiedCount === 1;
 	}
 
 	/** The lines of a chunk; undefined when it was done and is gone. */
@@ -135,7 +183,7 @@ export class ImportRepository {
 			{ _id: job._id, owner, status: "running", chunk: job.chunk, line: job.line },
 			{
 				$inc: { line: lines, processed, created, updated, failed: errors.length },
-				$set: { attempts: 0 },
+				$set: { attempts: 0, nextAt: null, error: null },
 				$push: {
 					errors: { $each: errors, $slice: MAX_ERRORS },
 					...(event ? { outbox: event } : {}),
@@ -155,10 +203,20 @@ export class ImportRepository {
 		return modifiedCount === 1;
 	}
 
+	/** Ends a job that is still this owner's. Its chunks go with it, and with nobody else's word. */
 	async finish(id: string, owner: string, status: "done" | "failed", now: Date): Promise<void> {
-		await this.#jobs.updateOne({ _id: id, owner, status: "running" }, { $set: { status, finishedAt: now } });
-		await this.discard(id);
+		const { modifiedCount } = await this.#jobs.updateOne(
+			{ _id: id, owner, status: "running" },
+			{ $set: { status, finishedAt: now } },
+		);
+		if (modifiedCount === 1) await this.discard(id);
 	}
 }
 
-const isFree = { $lte: ["$leaseAt", { $subtract: ["$$NOW", LEASE_MS] }] };
+const isFree = {
+	$and: [
+		{ $lte: ["$leaseAt", { $subtract: ["$$NOW", LEASE_MS] }] },
+		{ $lte: [{ $ifNull: ["$nextAt", "$leaseAt"] }, "$$NOW"] },
+	],
+};
+const isParked = { parkedAt: { $type: "date" as const } };

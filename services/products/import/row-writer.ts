@@ -60,6 +60,10 @@ export class RowWriter {
 				const product = existing.get(item.row.sku);
 				if (!product) continue;
 				const isOurs = product.createdBy === rowKey(context.jobId, item);
+				if (!isOurs && isPast(product, item, context)) {
+					done.updated.push(product._id);
+					continue;
+				}
 				const change = isOurs ? undefined : updated(item, product, context);
 				if (change && "code" in change) done.errors.push({ row: item.number, ...change });
 				else if (change) operations.push(change);
@@ -112,6 +116,12 @@ export class RowWriter {
 	}
 }
 
+/** A row of this import that is as late, or a newer import, has written the product already. */
+function isPast({ importedBy }: Existing, { number }: NumberedRow, { jobId }: WriteContext): boolean {
+	if (!importedBy) return false;
+	return importedBy.jobId === jobId ? importedBy.row >= number : importedBy.jobId > jobId;
+}
+
 const rowKey = (jobId: string, { number }: NumberedRow): string => `${jobId}:${number}`;
 
 function inserted(
@@ -146,13 +156,14 @@ function inserted(
 function updated(
 	item: NumberedRow,
 	product: Existing,
-	{ pathOf, now }: WriteContext,
+	{ jobId, pathOf, now }: WriteContext,
 ): Operation | RowError | undefined {
 	const before = stateOf(product);
 	const after = updatedByRow(before, item.row);
 	if (canonical(before) === canonical(after)) return undefined;
 	if (!isPriceable(after)) return { code: "VALIDATION_ERROR", message: "price would be in too many currencies" };
-	const update = replacement({ ...after, ...derive(after, pathOf) }, now);
+	const { $set, ...rest } = replacement({ ...after, ...derive(after, pathOf) }, now);
+	const update = { ...rest, $set: { ...$set, importedBy: { jobId, row: item.number } } };
 	const filter = { _id: product._id, version: product.version };
 	return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };
 }

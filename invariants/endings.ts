@@ -87,21 +87,22 @@ export async function checkOutboxes(reader: Reader, now: Date, tell: Tell): Prom
 		tell("I11", _id, "has a journal that is not in the ledger");
 }
 
-/** Where work is parked that belongs to no order. */
-const PARKED: readonly (readonly [service: string, collection: string])[] = [
-	["carts", "carts"],
-	["products", "import_jobs"],
-	["inventory", "stock"],
-	...PRODUCERS.map(service => [service, "events"] as const),
-	...CONSUMERS.map(service => [service, "inbox"] as const),
+/** Where work is parked that belongs to no order, and the field that says so. */
+const PARKED: readonly (readonly [service: string, collection: string, field: string])[] = [
+	["carts", "carts", "checkout.parkedAt"],
+	["products", "import_jobs", "parkedAt"],
+	["inventory", "stock", "parkedAt"],
+	["notifications", "deliveries", "parkedAt"],
+	...PRODUCERS.map(service => [service, "events", "parkedAt"] as const),
 ];
 
 /** I10: nothing waits for an operator. */
 export async function checkParked(reader: Reader, tell: Tell): Promise<void> {
-	const query = { filter: { parkedAt: { $type: "date" } }, fields: ["_id"] };
-	for (const [service, collection] of PARKED)
+	for (const [service, collection, field] of PARKED) {
+		const query = { filter: { [field]: { $type: "date" } }, fields: ["_id"] };
 		for await (const { _id } of reader.each<Stored>(service, collection, query))
 			tell("I10", _id, `work of ${service} on it was given up and is parked`);
+	}
 }
 
 /** I10: imports end, one way or the other. */

@@ -1,9 +1,10 @@
 import type { Mutant } from "./mutant.ts";
 
-const CHECKOUT = ["test/integration/checkout.spec.ts"];
 const INVENTORY = ["test/integration/inventory.spec.ts", "test/integration/give-back.spec.ts"];
 const KEYS = ["test/integration/idempotency.spec.ts", "test/integration/checkout.spec.ts"];
+const WRITES = "test/integration/conditional-writes.spec.ts";
 const CARTS = "services/carts/carts.repository.ts";
+const CLAIMS = "services/carts/claims.repository.ts";
 const STOCK = "services/inventory/stock.repository.ts";
 const COMMANDS = "mixins/commands.mixin.ts";
 
@@ -12,37 +13,37 @@ export const SHOP: readonly Mutant[] = [
 	{
 		name: "a command that a crash repeats adds its goods again",
 		file: CARTS,
-		find: "...(seed === undefined ? {} : { applied: { $ne: seed } }),",
+		find: '"applied.seed": { $ne: seed }, ',
 		replace: "",
-		specs: KEYS,
+		specs: [WRITES],
 	},
 	{
 		name: "a key that ended takes the cart again",
-		file: CARTS,
-		find: ', "attempts.keyHash": { $ne: checkout.keyHash } },',
-		replace: " },",
-		specs: CHECKOUT,
+		file: CLAIMS,
+		find: '...(isNew ? {} : { "attempts.keyHash": { $ne: keyHash } }),',
+		replace: "",
+		specs: [WRITES],
 	},
 	{
 		name: "two checkouts hold one cart",
-		file: CARTS,
-		find: '{ _id: id, userId, status: "open", checkout: null, "attempts',
-		replace: '{ _id: id, userId, status: "open", "attempts',
-		specs: CHECKOUT,
+		file: CLAIMS,
+		find: 'status: "open",\n\t\t\t\tcheckout: null,',
+		replace: 'status: "open",',
+		specs: [WRITES],
 	},
 	{
 		name: "a bought cart stays open",
-		file: CARTS,
-		find: '{ $set: { status: "ordered", updatedAt: this.#clock.now() }, $inc: { version: 1 } },',
-		replace: "{ $set: { updatedAt: this.#clock.now() }, $inc: { version: 1 } },",
-		specs: CHECKOUT,
+		file: CLAIMS,
+		find: '{ $set: { status: "ordered", updatedAt',
+		replace: "{ $set: { updatedAt",
+		specs: [WRITES],
 	},
 	{
 		name: "a line outgrows its limit",
 		file: CARTS,
 		find: "{ $lte: [{ $add: [already, line.quantity] }, MAX_QUANTITY] }",
 		replace: "{ $lte: [line.quantity, MAX_QUANTITY] }",
-		specs: CHECKOUT,
+		specs: [WRITES],
 	},
 	{
 		name: "more is held than there is",
@@ -63,7 +64,7 @@ export const SHOP: readonly Mutant[] = [
 		file: "services/inventory/stock.updates.ts",
 		find: "(ref: string, quantity: number) => ({ reservations: { $elemMatch: { ref, quantity } } });",
 		replace: "(ref: string, _quantity: number) => ({ reservations: { $elemMatch: { ref } } });",
-		specs: INVENTORY,
+		specs: [WRITES, ...INVENTORY],
 	},
 	{
 		name: "goods come back twice",
@@ -103,7 +104,7 @@ export const SHOP: readonly Mutant[] = [
 	{
 		name: "a command is taken over while it runs",
 		file: COMMANDS,
-		find: 'outcome: null, $expr: { $lte: ["$leaseUntil", "$$NOW"] }',
+		find: "outcome: null, $expr: { $not: [IS_LEASED] }",
 		replace: "outcome: null",
 		specs: KEYS,
 	},
@@ -155,6 +156,27 @@ export const SHOP: readonly Mutant[] = [
 		find: 'owner, status: "running", chunk: job.chunk, line: job.line },',
 		replace: 'status: "running" },',
 		specs: ["test/integration/import.spec.ts"],
+	},
+	{
+		name: "a checkout frees the cart that another one holds",
+		file: CLAIMS,
+		find: 'updateOne({ _id: id as never, status: "open", "checkout.orderId": orderId }, [\n\t\t\t{\n\t\t\t\t$set: {\n\t\t\t\t\tcheckout: null,',
+		replace: 'updateOne({ _id: id as never, status: "open" }, [\n\t\t\t{\n\t\t\t\t$set: {\n\t\t\t\t\tcheckout: null,',
+		specs: [WRITES],
+	},
+	{
+		name: "a command that lost its lease overwrites its successor's outcome",
+		file: COMMANDS,
+		find: "updateOne({ _id, epoch, outcome: null }, { $set: { outcome } });",
+		replace: "updateOne({ _id }, { $set: { outcome } });",
+		specs: KEYS,
+	},
+	{
+		name: "a delivery that lost its lease writes all the same",
+		file: "services/notifications/deliveries.repository.ts",
+		find: 'updateOne({ _id: id, epoch, status: "sending" }, changes, {',
+		replace: "updateOne({ _id: id }, changes, {",
+		specs: ["test/integration/notifications.spec.ts"],
 	},
 	{
 		name: "amounts of two currencies are equal",

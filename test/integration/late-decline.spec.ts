@@ -71,4 +71,27 @@ describe("A confirmed checkout whose hold has ended", () => {
 		});
 		expect(kinds).toEqual(["authorize", "void"]);
 	});
+
+	it("pays back what was captured meanwhile", async () => {
+		let orderId = "";
+		beforeTheSale(async () => {
+			const [held] = await inventory.models.stock.find({ sku: "KEPT" }).lean();
+			orderId = held?.reservations[0]?.ref ?? "";
+			const { chargeId, method, amount } = await node.broker.call("payments.get", { orderId });
+			await node.broker.call("payments.capture", { orderId, chargeId: chargeId ?? "", method, amount });
+			const take = { sku: "LOST", delta: -1, reason: "sold over the counter" };
+			await node.broker.call("inventory.adjust", take, { meta: STAFF });
+		});
+		await node.broker.call("inventory.receive", { sku: "LOST", quantity: 1, reason: "found" }, { meta: STAFF });
+		await expect(place("captured")).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+		const moved = await until("the money to come back", async () => {
+			const { items } = await node.broker.call("payments.testLedger", { orderId }, { meta: STAFF });
+			return items.some(({ kind }) => kind === "refund") && items.map(({ kind, amount }) => [kind, amount.amount]);
+		});
+		expect(moved).toEqual([
+			["authorize", 2_800],
+			["capture", 2_800],
+			["refund", 2_800],
+		]);
+	});
 });

@@ -108,7 +108,8 @@ export const ORDERS: readonly Corruption[] = [
 		what: "work on a cart was given up",
 		invariant: "I10",
 		subject: shop => shop.cartId,
-		corrupt: (at, { cartId }) => at("carts", "carts").updateOne({ _id: cartId }, { $set: PARKED }),
+		corrupt: (at, { cartId }) =>
+			at("carts", "carts").updateOne({ _id: cartId }, { $set: { checkout: { orderId: "ord_9", ...PARKED } } }),
 	},
 	{
 		what: "a cart is taken by an order that does not run",

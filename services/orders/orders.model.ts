@@ -59,6 +59,8 @@ export interface RefundDocument {
 	epoch?: number;
 	/** How often it was tried, and what the last try ended with. */
 	attempts?: number;
+	/** How often the provider had not said yet. */
+	waits?: number;
 	error?: string;
 	parkedAt?: Date | null;
 }

@@ -9,6 +9,8 @@ import type { CommandDocument, OrderDocument, RefundDocument } from "./orders.mo
 const MAX_TIME_MS = 5_000;
 const LEASE_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
+/** A provider that says neither yes nor no for so long has to be asked by a person. */
+const MAX_WAIT_MS = 7 * 86_400_000;
 /** Of an order, ended or not: its document must not grow for ever. */
 export const MAX_REFUNDS = 500;
 
@@ -170,6 +172,24 @@ export class RefundRepository {
 			id,
 			{ $expr: anyRefund(refundId, { $eq: [{ $ifNull: ["$$this.epoch", 1] }, epoch] }) },
 			{ refunds: changed(refundId, change) },
+		);
+	}
+
+	/** The provider has not said: no failed try, but asked again later and later, and parked when it says nothing for days. */
+	async wait(id: string, { id: refundId, epoch = 1, waits = 0, createdAt }: RefundDocument, now: Date): Promise<void> {
+		const isTooLong = now.getTime() - Date.parse(createdAt) > MAX_WAIT_MS;
+		const next = isTooLong ? { leaseUntil: null, parkedAt: "$$NOW" } : { leaseUntil: later(backoffMs(waits + 1)) };
+		await this.#update(
+			id,
+			{ $expr: anyRefund(refundId, { $eq: [{ $ifNull: ["$$this.epoch", 1] }, epoch] }) },
+			{
+				refunds: changed(refundId, {
+					...next,
+					attempts: 0,
+					waits: waits + 1,
+					error: { $literal: "The provider has not said" },
+				}),
+			},
 		);
 	}
 

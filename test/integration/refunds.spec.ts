@@ -1,6 +1,8 @@
 import type { DbVars } from "../../mixins/db.mixin.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import type { OrderDocument, orderModels } from "../../services/orders/orders.model.ts";
+import type { CancelDeps } from "../../services/orders/use-cases/cancel-order.ts";
+import { finishRefund } from "../../services/orders/use-cases/refund-order.ts";
 import type { paymentModels } from "../../services/payments/payments.model.ts";
 import payments from "../../services/payments/payments.service.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
@@ -34,7 +36,11 @@ afterAll(() => node?.stop(), 60_000);
 
 const paid = () => (node.broker.getLocalService("payments") as unknown as DbVars<typeof paymentModels>).models.payments;
 
-async function bought(quantities: Record<string, number>, user?: ReturnType<typeof staff>): Promise<Order> {
+async function bought(
+	quantities: Record<string, number>,
+	user?: ReturnType<typeof staff>,
+	token = "tok_ok",
+): Promise<Order> {
 	const lines = Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity }));
 	const meta = { ...(user ? { user } : {}) };
 	const cart = await node.broker.call("carts.create", { lines }, { meta });
@@ -42,7 +48,7 @@ async function bought(quantities: Record<string, number>, user?: ReturnType<type
 		id: cart.id,
 		email: "ada@shop.test",
 		shippingAddress: ADDRESS,
-		payment: { method: "test", token: "tok_ok" },
+		payment: { method: "test", token },
 		expectedTotal: cart.totals.total,
 	};
 	return node.broker.call("orders.place", params, { meta: { ...meta, idempotencyKey: `buy-${++n}` } });
@@ -200,6 +206,55 @@ describe("A refund", () => {
 		expect(await stored(order)).toMatchObject({ refundTotal: 0, refunds: [{ status: "failed" }] });
 		const done = await refund(order, lines(["A", 1]));
 		expect(done.refunds.map(({ status }) => status)).toEqual(["failed", "done"]);
+		expect(await paidBack(order)).toEqual([1_000]);
+	});
+
+	it("that the provider will do later is pending, does not count as done, and then is", async () => {
+		const order = await bought({ A: 2 }, undefined, "tok_refund_later");
+		const first = await refund(order, {}, "later");
+		expect(first).toMatchObject({ payment: { status: "captured" }, refunds: [{ status: "pending" }] });
+		expect((await refusalOf(refund(order, lines(["A", 1])))).type).toBe("CONFLICT");
+		const done = await until("the refund", async () => {
+			const now = await stored(order);
+			return now.refunds[0]?.status === "done" && now;
+		});
+		expect(done).toMatchObject({ payment: { status: "refunded" }, refundTotal: 2_000 });
+		expect(JSON.stringify(await refund(order, {}, "later"))).toBe(JSON.stringify(first));
+		expect(await paidBack(order)).toEqual([2_000]);
+	});
+
+	it("that the provider refuses is refused for good, to the letter, and the order keeps its payment's status", async () => {
+		const order = await bought({ A: 2 }, undefined, "tok_refund_refused");
+		const first = await refusalOf(refund(order, lines(["A", 2]), "never"));
+		expect(first.type).toBe("CONFLICT");
+		expect(JSON.stringify(await refusalOf(refund(order, lines(["A", 2]), "never")))).toBe(JSON.stringify(first));
+		expect(await stored(order)).toMatchObject({
+			refundTotal: 0,
+			payment: { status: "captured" },
+			refunds: [{ status: "failed" }],
+		});
+	});
+
+	it("that a late process did after all is told as done, although it was taken for failed", async () => {
+		const order = await bought({ A: 1 });
+		await paid().updateOne({ orderId: order.id }, { $set: { captured: 0 } });
+		const first = await refusalOf(refund(order, {}, "failed first"));
+		expect(first.type).toBe("CONFLICT");
+		await paid().updateOne({ orderId: order.id }, { $set: { captured: 1_000 } });
+		const [failed] = (await stored(order)).refunds;
+		const service = node.broker.getLocalService("orders") as unknown as { depsFor(): CancelDeps };
+		const asItWas = await stored(order);
+		const sleeper = {
+			...asItWas,
+			version: asItWas.version - 1,
+			refunds: [{ ...failed, status: "pending" }],
+		} as OrderDocument;
+		await finishRefund(service.depsFor(), sleeper, failed?.id ?? "");
+		expect(await stored(order)).toMatchObject({
+			refundTotal: 1_000,
+			refunds: [{ status: "done" }],
+			payment: { status: "refunded" },
+		});
 		expect(await paidBack(order)).toEqual([1_000]);
 	});
 

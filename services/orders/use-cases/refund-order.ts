@@ -1,8 +1,9 @@
-import { errorLine } from "../../../lib/attempts.ts";
+import { errorLine, MAX_ATTEMPTS } from "../../../lib/attempts.ts";
 import { DomainError, errorType, notFound } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
 import { inProgress, keyReused, type Outcome, refusal, success } from "../../../lib/idempotency.ts";
 import { newId } from "../../../lib/ids.ts";
+import { isDefinite } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { REFUNDABLE } from "../domain/order-states.ts";
 import { type RefundRequest, shareOf } from "../domain/refunds.ts";
@@ -15,6 +16,7 @@ import type { CancelDeps, Ended } from "./cancel-order.ts";
 import { about, runSaga, type Saga, STALE, StaleLease } from "./saga.ts";
 
 const WRITE_ATTEMPTS = 20;
+
 export interface Refund extends RefundRequest {
 	reason: string;
 	command: Pick<CommandDocument, "keyHash" | "requestHash">;
@@ -54,8 +56,12 @@ async function begin(deps: CancelDeps, order: OrderDocument, input: Refund): Pro
 }
 
 /** What a crash or a pause left of a refund. @param order as the refund was taken by the caller */
-export const finishRefund = (deps: CancelDeps, order: OrderDocument, refundId: string): Promise<OrderDocument> =>
-	payBack(deps, asState(order, refundId));
+export async function finishRefund(deps: CancelDeps, order: OrderDocument, refundId: string): Promise<OrderDocument> {
+	const state = asState(order, refundId);
+	if ((state.refund.attempts ?? 0) <= MAX_ATTEMPTS) return payBack(deps, state);
+	await deps.orders.refunds.postpone(order._id, state.refund, "Whoever worked on it died, again and again");
+	throw inProgress();
+}
 
 async function resume(
 	deps: CancelDeps,
@@ -84,15 +90,12 @@ async function payBack(deps: CancelDeps, state: State): Promise<OrderDocument> {
 		return done.order;
 	} catch (error) {
 		// Only the payment's own refusal ends a refund; everything else is tried again by a recovery.
-		const refused = FINAL.has(errorType(error) ?? "") ? refusal(error, deps.requestId) : undefined;
+		const refused = isDefinite(error) ? refusal(error, deps.requestId) : undefined;
 		if (refused) return settle(deps, state, "failed", refused);
 		if (errorType(error) !== STALE) await deps.orders.refunds.postpone(order._id, refund, errorLine(error));
 		throw error;
 	}
 }
-
-/** Answers of payments that another try would get again. */
-const FINAL = new Set(["CONFLICT", "NOT_FOUND"]);
 
 function refundSaga(deps: CancelDeps, input?: Refund): Saga<"orders.refund", State> {
 	return {
@@ -106,17 +109,17 @@ function refundSaga(deps: CancelDeps, input?: Refund): Saga<"orders.refund", Sta
 			return { ...state, payment };
 		},
 		async settle(state) {
-			const isPending = stateOf(state.payment, state.refund.id) === "pending";
-			const order = await settle(deps, state, isPending ? "pending" : "done");
-			if (isPending) await deps.orders.refunds.postpone(order._id, state.refund, "The provider has not said yet");
+			const status = stateOf(state.payment, state.refund.id);
+			const order = await settle(deps, state, status);
+			if (status === "pending") await deps.orders.refunds.wait(order._id, state.refund, deps.clock.now());
 			return { ...state, order };
 		},
 	};
 }
 
-/** What payments say of one refund. */
-const stateOf = (payment: (Payment & { refunds?: { id: string; status: string }[] }) | undefined, id: string) =>
-	payment?.refunds?.find(refund => refund.id === id)?.status ?? "done";
+/** What payments say of one refund: what they do not tell as done is not. */
+const stateOf = (payment: Payment | undefined, id: string) =>
+	payment?.refunds.find(refund => refund.id === id)?.status === "done" ? "done" : "pending";
 
 function refundOf({ clock }: CancelDeps, order: OrderDocument, input: Refund, id: string): RefundDocument {
 	const share = shareOf(order, input);
@@ -155,7 +158,8 @@ async function settle(
 		const current = attempt === 1 ? order : await deps.orders.find(order._id);
 		const now = current?.refunds.find(({ id }) => id === refund.id);
 		if (!current || !now) break;
-		if (now.status !== "pending") return current;
+		// Money that a late process has moved all the same is told, although the refund was taken for failed.
+		if (now.status === "done" || (now.status === "failed" && status !== "done")) return current;
 		if (status !== "done" && now.epoch !== refund.epoch) throw new StaleLease(order._id);
 		try {
 			return await deps.orders.write(current, () => settled(deps, current, now, payment, status, refused));
@@ -177,7 +181,8 @@ function settled(
 	const { leaseUntil: _l, parkedAt: _p, error: _e, ...kept } = refund;
 	const ended = status === "pending" ? refund : { ...kept, status };
 	const refunds = current.refunds.map(entry => (entry.id === refund.id ? ended : entry));
-	const refundTotal = status === "failed" ? current.refundTotal - refund.amount.amount : current.refundTotal;
+	const given = (of: RefundDocument["status"]) => (of === "failed" ? 0 : refund.amount.amount);
+	const refundTotal = current.refundTotal - given(refund.status) + given(status);
 	const paymentStatus = payment ? { ...current.payment, status: payment.status } : current.payment;
 	const next = { ...current, refunds, refundTotal, payment: paymentStatus, version: current.version + 1 };
 	const outcome = refused ?? success(toOrder(next), 201);

@@ -58,6 +58,8 @@ export interface OrderDocument {
 	email: string;
 	cartId: string;
 	keyHash: string;
+	/** Null once the key is nobody's any more: after a day, or after an attempt that ended in nothing final. */
+	liveKey?: string | null;
 	status: string;
 	position: string;
 	lease: unknown;

@@ -88,7 +88,7 @@ function checkOrder(books: Books, picture: ShopPicture, tell: Tell): void {
 
 /** What later checks ask of all orders; I6: per cart and per key at most one order came about. */
 function note(order: OrderDocument, picture: ShopPicture, tell: Tell): void {
-	const { _id, status, cartId, keyHash } = order;
+	const { _id, status, cartId, keyHash, liveKey } = order;
 	if (!isEnded(order)) picture.running.add(_id);
 	if (isPaid(status)) picture.notePaid(order);
 	if (!isPlaced(status)) return;
@@ -96,6 +96,7 @@ function note(order: OrderDocument, picture: ShopPicture, tell: Tell): void {
 		["cart", cartId],
 		["key", keyHash],
 	] as const) {
+		if (name === "key" && liveKey === null) continue;
 		const first = picture.placedBy[name].get(key);
 		if (first !== undefined) tell("I6", _id, `was bought with the ${name} that ${first} was bought with`);
 		picture.placedBy[name].set(key, _id);

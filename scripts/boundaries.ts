@@ -159,3 +159,20 @@ export function readsEnvironment(file: string, source: string): boolean {
 		source.split("\n").some(line => ENVIRONMENT.test(line) && !/^\s*(\/\/|\*)/.test(line))
 	);
 }
+
+const CLASS_ASKED = /\binstanceof\s+(?:\w+\.)?(\w+)|\bas\s+(DomainError)\b/g;
+/** Of the language, and an engine of this very process: nothing that comes over the network as something else. */
+const KEEP_THEIR_CLASS = new Set(["Error", "Date", "RegExp", "Buffer", "Uint8Array", "Map", "Set", "MemoryCache"]);
+/** Where the class is turned into the type that survives the network. */
+const TURNS_CLASS_INTO_TYPE = new Set(["middlewares/domain-errors.ts"]);
+
+/** The classes that a file takes thrown things for: an error from another node has none, only its type. */
+export function classesAskedFor(file: string, source: string): string[] {
+	if (!startsWithAny(file, "lib/", "mixins/", "middlewares/", "ports/", "services/")) return [];
+	if (TURNS_CLASS_INTO_TYPE.has(file)) return [];
+	return source
+		.split("\n")
+		.filter(line => !/^\s*(\/\/|\/?\*)/.test(line))
+		.flatMap(line => [...line.matchAll(CLASS_ASKED)].map(([, asked, cast]) => asked ?? cast ?? ""))
+		.filter(name => !KEEP_THEIR_CLASS.has(name));
+}

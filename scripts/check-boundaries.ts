@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { breachesOf, cyclesOf, importsOf, readsEnvironment } from "./boundaries.ts";
+import { breachesOf, classesAskedFor, cyclesOf, importsOf, readsEnvironment } from "./boundaries.ts";
 
 /** Holds the tree to `boundaries.ts`; part of `npm run check`. */
 
@@ -17,6 +17,11 @@ const mistakes = [
 	...[...sources]
 		.filter(([file, source]) => readsEnvironment(file, source))
 		.map(([file]) => `${file} reads process.env: settings come from lib/config.ts`),
+	...[...sources].flatMap(([file, source]) =>
+		classesAskedFor(file, source).map(
+			name => `${file} asks for the class ${name}: over the network only an error's type survives`,
+		),
+	),
 ];
 for (const mistake of mistakes) console.error(mistake);
 if (mistakes.length > 0) process.exit(1);

@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
-import { DomainError, errorType } from "../../lib/errors.ts";
+import { asDomainError, DomainError, errorType } from "../../lib/errors.ts";
 import { newEvent } from "../../lib/events.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import { mustExist, pathTo } from "./domain/categories.ts";
@@ -120,4 +120,4 @@ function checkVersion(version: number, ifMatch: number | undefined): void {
 }
 
 const isSlugConflict = (error: unknown): boolean =>
-	errorType(error) === "CONFLICT" && (error as DomainError).data.errors?.[0]?.field === "slug";
+	errorType(error) === "CONFLICT" && asDomainError(error)?.data.errors?.[0]?.field === "slug";

@@ -137,6 +137,8 @@ function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 					const id = commandId(ctx, "prd");
 					await gate.wait;
 					if (ctx.params["name"] === "taken") throw new DomainError("CONFLICT", "The name is taken");
+					if (ctx.params["name"] === "taken elsewhere") await ctx.call("things.refuse");
+					if (ctx.params["name"] === "wrong") throw new DomainError("VALIDATION_ERROR", "No such name");
 					if (ctx.params["name"] === "unlucky") throw new DomainError("SERVICE_UNAVAILABLE", "Not now");
 					return { id, name: ctx.params["name"], at: seen.length, version: 1 };
 				},
@@ -190,6 +192,12 @@ function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 				rest: { route: "POST /hooks/:name", body: "raw" },
 				params: { name: "string", body: "string", headers: { type: "record", key: "string", value: "string" } },
 				handler: (ctx: Ctx) => ({ ...ctx.params }),
+			},
+			refuse: {
+				visibility: "public",
+				handler() {
+					throw new DomainError("CONFLICT", "Taken elsewhere", { details: { by: "another", at: 7 } });
+				},
 			},
 			hidden: { visibility: "public", handler: () => ({ secret: true }) },
 			unpublished: { visibility: "protected", rest: "GET /unpublished", permissions: "anyone", handler: () => "no" },

@@ -1,4 +1,4 @@
-import { breachesOf, cyclesOf, importsOf, readsEnvironment } from "../../scripts/boundaries.ts";
+import { breachesOf, classesAskedFor, cyclesOf, importsOf, readsEnvironment } from "../../scripts/boundaries.ts";
 
 const breaches = (file: string, source: string) => breachesOf(importsOf(file, source)).map(({ rule }) => rule);
 
@@ -42,6 +42,20 @@ describe("The borders of the tree", () => {
 			...importsOf("lib/b.ts", 'import type { a } from "./a.ts";'),
 		];
 		expect(cyclesOf(types)).toEqual([]);
+	});
+
+	it.each([
+		["services/orders/a.ts", "if (error instanceof DomainError) return;"],
+		["mixins/a.ts", "if (error instanceof Errors.MoleculerError) return;"],
+		["services/orders/a.ts", "const { data } = error as DomainError;"],
+	])("see that %s takes an error for a class: %s", (file, source) => {
+		expect(classesAskedFor(file, source)).toHaveLength(1);
+	});
+
+	it("let a file ask for classes that no network takes away", () => {
+		expect(classesAskedFor("services/a.ts", "at instanceof Date || error instanceof Error")).toEqual([]);
+		expect(classesAskedFor("services/a.ts", "// never error instanceof DomainError")).toEqual([]);
+		expect(classesAskedFor("middlewares/domain-errors.ts", "error instanceof DomainError")).toEqual([]);
 	});
 
 	it("let only the configuration read the environment", () => {

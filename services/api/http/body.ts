@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Readable, Transform } from "node:stream";
-import { DomainError } from "../../../lib/errors.ts";
+import { asDomainError, DomainError } from "../../../lib/errors.ts";
 import { feed, gunzipped } from "../../../lib/gunzip.ts";
 import { invalid } from "./request.ts";
 
@@ -126,9 +126,7 @@ function readBytes(request: IncomingMessage, bytes: number): Promise<Buffer> {
 			finish(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),
 		);
 		source.once("error", error =>
-			finish(() =>
-				reject(error instanceof DomainError ? error : new DomainError("BAD_REQUEST", "The body could not be read")),
-			),
+			finish(() => reject(asDomainError(error) ?? new DomainError("BAD_REQUEST", "The body could not be read"))),
 		);
 		request.once("aborted", () => finish(() => reject(new DomainError("BAD_REQUEST", "The body ended early"))));
 	});

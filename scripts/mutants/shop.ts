@@ -1,43 +1,12 @@
 import type { Mutant } from "./mutant.ts";
 
 const INVENTORY = ["test/integration/inventory.spec.ts", "test/integration/give-back.spec.ts"];
-const KEYS = ["test/integration/idempotency.spec.ts", "test/integration/checkout.spec.ts"];
 const WRITES = "test/integration/conditional-writes.spec.ts";
 const CARTS = "services/carts/carts.repository.ts";
-const CLAIMS = "services/carts/claims.repository.ts";
 const STOCK = "services/inventory/stock.repository.ts";
-const COMMANDS = "mixins/commands.mixin.ts";
 
 /** Carts, goods, keys, events and imports. */
 export const SHOP: readonly Mutant[] = [
-	{
-		name: "a command that a crash repeats adds its goods again",
-		file: CARTS,
-		find: '"applied.seed": { $ne: seed }, ',
-		replace: "",
-		specs: [WRITES],
-	},
-	{
-		name: "a key that ended takes the cart again",
-		file: CLAIMS,
-		find: '...(isNew ? {} : { "attempts.keyHash": { $ne: keyHash } }),',
-		replace: "",
-		specs: [WRITES],
-	},
-	{
-		name: "two checkouts hold one cart",
-		file: CLAIMS,
-		find: 'status: "open",\n\t\t\t\tcheckout: null,',
-		replace: 'status: "open",',
-		specs: [WRITES],
-	},
-	{
-		name: "a bought cart stays open",
-		file: CLAIMS,
-		find: '{ $set: { status: "ordered", updatedAt',
-		replace: "{ $set: { updatedAt",
-		specs: [WRITES],
-	},
 	{
 		name: "a line outgrows its limit",
 		file: CARTS,
@@ -95,20 +64,6 @@ export const SHOP: readonly Mutant[] = [
 		specs: INVENTORY,
 	},
 	{
-		name: "a key answers another request",
-		file: COMMANDS,
-		find: "if (record.requestHash !== hash) throw keyReused();",
-		replace: "",
-		specs: KEYS,
-	},
-	{
-		name: "a command is taken over while it runs",
-		file: COMMANDS,
-		find: "outcome: null, $expr: { $not: [IS_LEASED] }",
-		replace: "outcome: null",
-		specs: KEYS,
-	},
-	{
 		name: "the relay clears events that came meanwhile",
 		file: "mixins/relay.ts",
 		find: 'cond: { $not: [{ $in: ["$$this.id", ids] }] }',
@@ -156,20 +111,6 @@ export const SHOP: readonly Mutant[] = [
 		find: 'owner, status: "running", chunk: job.chunk, line: job.line },',
 		replace: 'status: "running" },',
 		specs: ["test/integration/import.spec.ts"],
-	},
-	{
-		name: "a checkout frees the cart that another one holds",
-		file: CLAIMS,
-		find: 'updateOne({ _id: id as never, status: "open", "checkout.orderId": orderId }, [\n\t\t\t{\n\t\t\t\t$set: {\n\t\t\t\t\tcheckout: null,',
-		replace: 'updateOne({ _id: id as never, status: "open" }, [\n\t\t\t{\n\t\t\t\t$set: {\n\t\t\t\t\tcheckout: null,',
-		specs: [WRITES],
-	},
-	{
-		name: "a command that lost its lease overwrites its successor's outcome",
-		file: COMMANDS,
-		find: "updateOne({ _id, epoch, outcome: null }, { $set: { outcome } });",
-		replace: "updateOne({ _id }, { $set: { outcome } });",
-		specs: KEYS,
 	},
 	{
 		name: "a delivery that lost its lease writes all the same",

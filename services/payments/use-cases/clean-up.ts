@@ -1,10 +1,12 @@
-import { DomainError } from "../../../lib/errors.ts";
+import { DomainError, errorMessage } from "../../../lib/errors.ts";
 import { isDefinite } from "../../../lib/not-yet.ts";
 import { standing } from "../domain/payment-states.ts";
 import type { PaymentDocument } from "../payments.model.ts";
 import { type Deps, keyOf } from "./deps.ts";
 
 const BATCH = 20;
+/** The charge is not over, and the provider cannot end it: a transfer that is on its way. */
+const STILL_OPEN = "The charge is still under way";
 
 /**
  * Makes sure that nothing of a closed payment stands at the provider. What was captured all the same is written down
@@ -14,14 +16,11 @@ export async function cleanUp(deps: Deps, payment: PaymentDocument): Promise<voi
 	try {
 		await (payment.captured > 0 ? remind(deps, payment) : end(deps, payment));
 	} catch (error) {
-		const kind = error instanceof StillOpen ? "waiting" : isDefinite(error) ? "final" : "failed";
+		const kind = errorMessage(error) === STILL_OPEN ? "waiting" : isDefinite(error) ? "final" : "failed";
 		await deps.payments.postponeCleanUp(payment, error, kind);
 		throw error;
 	}
 }
-
-/** The charge is not over, and the provider cannot end it: a transfer that is on its way. */
-class StillOpen extends DomainError {}
 
 async function end(deps: Deps, payment: PaymentDocument): Promise<void> {
 	const { orderId, amount, method } = payment;
@@ -37,7 +36,7 @@ async function end(deps: Deps, payment: PaymentDocument): Promise<void> {
 		if (told) deps.onEvent(told._id);
 		return;
 	}
-	if (charge.state !== "ended") throw new StillOpen("SERVICE_UNAVAILABLE", "The charge is still under way");
+	if (charge.state !== "ended") throw new DomainError("SERVICE_UNAVAILABLE", STILL_OPEN);
 	await deps.payments.cleanedUp(payment, chargeId);
 }
 

@@ -7,7 +7,7 @@ import { MUTANTS } from "./mutants/index.ts";
 import { type Mutant, mutated } from "./mutants/mutant.ts";
 
 /**
- * `npm run mutate [-- word …] [--jobs n]`: breaks the lines of the list, one at a time, in copies of the tree, and runs the
+ * `npm run mutate [-- word …] [--jobs n]` (words of names, files or specs): breaks the lines of the list, one at a time, in copies of the tree, and runs the
  * specs that should notice. Exit code 1 when one of them survives, 2 when the list or the tree is not as it should be.
  */
 
@@ -27,7 +27,9 @@ const jobs = Math.max(1, Number(values.jobs ?? Math.min(2, availableParallelism(
 const running = new Set<ChildProcess>();
 const copies: string[] = [];
 
-const chosen = MUTANTS.filter(({ name, file }) => words.every(word => `${name} ${file}`.includes(word)));
+const chosen = MUTANTS.filter(({ name, file, specs }) =>
+	words.every(word => `${name} ${file} ${specs.join(" ")}`.includes(word)),
+);
 if (chosen.length === 0) fail(`No mutant is called ${words.join(" ")}`);
 for (const mutant of chosen) checkApplies(mutant);
 
@@ -40,9 +42,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const specs = [...new Set(chosen.flatMap(mutant => mutant.specs))];
 console.log(`${chosen.length} mutants, ${specs.length} suites, ${jobs} at a time`);
 const workers = Array.from({ length: jobs }, copyOfTree);
-const [first = ""] = workers;
 console.log("First the suites as they are …");
-const broken = await firstFailure(first, specs);
+const healthy = await Promise.all(
+	workers.map((copy, n) =>
+		firstFailure(
+			copy,
+			specs.filter((_, i) => i % jobs === n),
+		),
+	),
+);
+const broken = healthy.find(spec => spec !== undefined);
 if (broken !== undefined) fail(`${broken} fails without any mutant`);
 
 const queue = [...chosen];

@@ -78,6 +78,23 @@ describe("A write whose condition no longer holds", () => {
 			expect((await orders().write(successor, () => ({ lease: "end" }))).lease).toBeNull();
 		});
 
+		it("writes nothing over what somebody else wrote meanwhile", async () => {
+			const { id } = await place();
+			const seen = await orders().find(id);
+			if (!seen) throw new Error("The order is gone");
+			await orders().write(seen, () => ({ cancelReason: "first", lease: "keep" }));
+			expect(await typeOf(orders().write(seen, () => ({ cancelReason: "second", lease: "keep" })))).toBe("STALE_LEASE");
+			expect((await orders().find(id))?.cancelReason).toBe("first");
+		});
+
+		it("writes nothing under an epoch that is not its own, whatever the version says", async () => {
+			const seen = await leased(10 * MINUTE_MS);
+			await database().updateOne({ _id: seen._id as never }, { $set: { "lease.epoch": 9 } });
+			expect(await typeOf(orders().write(seen, () => ({ cancelReason: "a zombie", lease: "keep" })))).toBe(
+				"STALE_LEASE",
+			);
+		});
+
 		it("begins no saga beside another one", async () => {
 			const busy = await leased(10 * MINUTE_MS);
 			expect(await orders().begin(busy, { cancelReason: "beside it" })).toBeNull();

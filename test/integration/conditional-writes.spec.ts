@@ -3,6 +3,7 @@ import type { CartRepository } from "../../services/carts/carts.repository.ts";
 import type { ClaimRepository } from "../../services/carts/claims.repository.ts";
 import type { OrderRepository } from "../../services/orders/orders.repository.ts";
 import type { PaymentDocument } from "../../services/payments/payments.model.ts";
+import type { PaymentRepository } from "../../services/payments/payments.repository.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { ADDRESS, eur } from "../support/shop.ts";
 import { until } from "../support/until.ts";
@@ -17,7 +18,11 @@ describe("A write whose condition no longer holds", () => {
 	let keys = 0;
 
 	beforeAll(async () => {
-		node = await startTestNode({ services: SERVICES, env: { RESERVATION_TTL_MS: "900000" } });
+		node = await startTestNode({
+			services: SERVICES,
+			// Nobody listens there: what settles by webhook settles when a test says so.
+			env: { RESERVATION_TTL_MS: "900000", PUBLIC_URL: "http://127.0.0.1:9" },
+		});
 		await node.broker.call(
 			"products.create",
 			{ title: "Thing A", status: "published", variants: [{ sku: "A", price: eur(1_000) }] },
@@ -135,6 +140,18 @@ describe("A write whose condition no longer holds", () => {
 			const late = { orderId, amount: eur(500), method: "test", token: "tok_ok" };
 			expect(await typeOf(node.broker.call("payments.authorize", late))).toBe("CONFLICT");
 			expect((await node.broker.call("payments.testLedger", { orderId }, { meta: STAFF })).items).toEqual([]);
+		});
+	});
+
+	describe("of a payment that settles later", () => {
+		it("does not settle a payment that changed since it was read", async () => {
+			const { payments } = service<{ deps: { payments: PaymentRepository } }>("payments").deps;
+			const { id: orderId } = await place({ token: "tok_async" });
+			const seen = await payments.find(orderId);
+			if (!seen?.chargeId) throw new Error("The payment has no charge");
+			const settlement = { chargeId: seen.chargeId, eventId: "evt_late" };
+			expect(await payments.settle({ ...seen, version: seen.version - 1 }, "captured", settlement)).toBeNull();
+			expect((await payments.find(orderId))?.captured).toBe(0);
 		});
 	});
 

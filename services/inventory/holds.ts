@@ -8,7 +8,7 @@ import { giveBack, readBooks } from "./give-back.ts";
 import type { LineGivenBack, StockLine } from "./inventory.contract.ts";
 import type { LedgerRepository } from "./ledger.repository.ts";
 import type { Look, StockRepository } from "./stock.repository.ts";
-import { type Cause, retaking } from "./stock.updates.ts";
+import { type Cause, LOOK_TTL_MS, retaking } from "./stock.updates.ts";
 
 const MAX_TRIES = 5;
 
@@ -105,19 +105,25 @@ export class Holds {
 			const id = stockId(item.sku, location);
 			return { ...item, location, id, entry: ledgerId(entryId(item.reference, "receive"), id) };
 		});
-		const written = await ledger.find(receipts.map(({ entry }) => entry));
-		let left = receipts.filter(({ entry }) => !written.has(entry));
-		for (let tries = 0; left.length > 0; tries++) {
-			if (tries === MAX_TRIES) throw new DomainError("SERVICE_UNAVAILABLE", "Stock is changing too fast, try again");
+		let left = receipts;
+		for (let tries = 0; tries < MAX_TRIES; tries++) {
+			const lookedAt = clock.nowMs();
+			const written = await ledger.find(left.map(({ entry }) => entry));
+			left = left.filter(({ entry }) => !written.has(entry));
+			if (left.length === 0) return;
+			// Held up for so long, it may not rely on what the stock documents remember: it looks again.
+			if (clock.nowMs() - lookedAt > LOOK_TTL_MS) continue;
 			const applied = await stock.receive(
 				left.map(({ id: _i, entry: _e, ...item }) => item),
 				clock.now(),
 			);
 			onChanged(left.map(({ sku }) => sku));
-			if (applied === left.length) break;
+			if (applied === left.length) return;
 			const done = await stock.remembering(left);
 			left = left.filter(({ id, reference }) => !done.has(`${reference}:${id}`));
+			if (left.length === 0) return;
 		}
+		throw new DomainError("SERVICE_UNAVAILABLE", "Stock is changing too fast, try again");
 	}
 
 	/** A correction by hand. CONFLICT when it would take what is available below zero. */

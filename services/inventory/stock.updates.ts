@@ -41,7 +41,7 @@ export const entry = (kind: LedgerKind, quantity: number, cause: Cause, at: Date
 });
 
 /** Between a look and what is done about it, on any node that may be paused in between. */
-const LOOK_TTL_MS = 60_000;
+export const LOOK_TTL_MS = 60_000;
 
 /**
  * Only while whatever happened to the reference since the look would still be remembered here: fewer changes than

@@ -38,7 +38,7 @@ export class CategoryMover {
 		const pathOf = (assigned: readonly string[]) => [
 			...new Set(assigned.flatMap(slug => pathTo(categories, slug).map(category => category.slug))),
 		];
-		for (const slug of slugs) await this.#products.repath(slug, pathOf);
+		for (const slug of slugs) await this.#products.repath(slug, pathOf, version);
 		await this.#categories.settle(slugs, version);
 		await this.#onMoved();
 	}

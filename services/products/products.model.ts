@@ -10,6 +10,8 @@ export interface ProductDocument extends Omit<ProductState, "status">, Derived {
 	status: "draft" | "published" | "deleted";
 	/** `<job>:<row>` of the import that made it. */
 	createdBy: string | null;
+	/** The version of the tree that the mover last put it in its place by. */
+	pathVersion?: number;
 	/** The last row of an import that changed it: an earlier one, of a worker that is late, changes it no more. */
 	importedBy?: { jobId: string; row: number };
 	createdAt: Date;
@@ -58,6 +60,7 @@ const productSchema = new Schema<ProductDocument>(
 		terms: { type: [String], default: undefined },
 		path: { type: [String], default: undefined },
 		createdBy: String,
+		pathVersion: Number,
 		importedBy: { type: { jobId: String, row: Number, _id: false }, default: undefined },
 		createdAt: Date,
 		updatedAt: Date,

@@ -137,15 +137,18 @@ export class ProductsRepository {
 		return (await this.#products.exists({ path: slug }).maxTimeMS(MAX_TIME_MS)) !== null;
 	}
 
-	/** Puts the products of a category that moved under its new path. */
-	async repath(slug: string, pathOf: (categories: readonly string[]) => string[]): Promise<void> {
+	/**
+	 * Puts the products of a category that moved under its new path.
+	 * @param tree the version of the tree it follows from: who was held up and has an older one changes nothing
+	 */
+	async repath(slug: string, pathOf: (categories: readonly string[]) => string[], tree: number): Promise<void> {
 		const found = this.#products.find({ path: slug }, { categories: 1, path: 1 }).lean().cursor({ batchSize: 200 });
 		for await (const product of found as AsyncIterable<Pick<ProductDocument, "_id" | "categories" | "path">>) {
 			const path = pathOf(product.categories);
-			if (path.join() === product.path?.join()) continue;
+			const isSame = path.join() === product.path?.join();
 			await this.#products.updateOne(
-				{ _id: product._id, categories: product.categories },
-				{ $set: { path }, $inc: { version: 1 } },
+				{ _id: product._id, categories: product.categories, pathVersion: { $not: { $gt: tree } } },
+				{ $set: { path, pathVersion: tree }, ...(isSame ? {} : { $inc: { version: 1 } }) },
 			);
 		}
 	}

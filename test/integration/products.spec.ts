@@ -1,5 +1,6 @@
 import { errorType } from "../../lib/errors.ts";
 import type { AdminProduct, Product, ProductFilters, ProductInput } from "../../services/products/products.contract.ts";
+import type { ProductsVars } from "../../services/products/products.types.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { until } from "../support/until.ts";
 
@@ -265,6 +266,21 @@ describe("Categories", () => {
 		const { items } = await call("products.listCategories");
 		expect(items.map(({ slug }) => slug)).toEqual(["home", "office"]);
 		expect(items[1]?.children[0]?.children[0]?.slug).toBe("desk-lamps");
+	});
+
+	it("keep products where the newest tree has them, whatever a mover that was held up with an older one does", async () => {
+		const service = node.broker.getLocalService("products") as unknown as ProductsVars;
+		const { products, models } = service;
+		await add("fence-leaf");
+		const { id } = await create({ categories: ["fence-leaf"] });
+		const stored = () => models.products.findById(id, { path: 1, version: 1 }).lean();
+		await products.repath("fence-leaf", () => ["fence-leaf", "new"], 1_000);
+		const moved = await stored();
+		expect(moved?.path).toEqual(["fence-leaf", "new"]);
+		await products.repath("fence-leaf", () => ["fence-leaf", "old"], 999);
+		expect(await stored()).toEqual(moved);
+		await products.repath("fence-leaf", () => ["fence-leaf", "newer"], 1_001);
+		expect((await stored())?.path).toEqual(["fence-leaf", "newer"]);
 	});
 
 	it("never form a circle, even when two moves that would make one race", async () => {

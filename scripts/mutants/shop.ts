@@ -43,6 +43,27 @@ export const SHOP: readonly Mutant[] = [
 		specs: INVENTORY,
 	},
 	{
+		name: "a hold that has ended is sold although its order was undone",
+		file: "services/inventory/stock.updates.ts",
+		find: '{ ended: { $elemMatch: { ref, step: "expired" } } }, without(ref, "released", "returned", "committed")',
+		replace: '{ ended: { $elemMatch: { ref, step: "expired" } } }',
+		specs: INVENTORY,
+	},
+	{
+		name: "what was never held may be held after it was given back",
+		file: "services/inventory/give-back.ts",
+		find: "? [] : [fencing(look, cause.reference, at)]",
+		replace: "? [] : []",
+		specs: INVENTORY,
+	},
+	{
+		name: "what stock documents forgot does not come back",
+		file: "services/inventory/give-back.ts",
+		find: "return bookOf(look, [...look.journal, ...here]);",
+		replace: "return bookOf(look, look.journal.concat(here.slice(here.length)));",
+		specs: INVENTORY,
+	},
+	{
 		name: "a correction takes the shelf below zero",
 		file: STOCK,
 		find: "available: { $gte: -delta }, ",
@@ -104,6 +125,13 @@ export const SHOP: readonly Mutant[] = [
 		find: "importedBy.row >= number",
 		replace: "importedBy.row > 1_000_000",
 		specs: ["test/integration/import.spec.ts"],
+	},
+	{
+		name: "a mover of an older tree moves products back",
+		file: "services/products/products.repository.ts",
+		find: ", pathVersion: { $not: { $gt: tree } } },",
+		replace: " },",
+		specs: ["test/integration/products.spec.ts"],
 	},
 	{
 		name: "an import's batch counts for a worker that lost the job",

@@ -216,6 +216,29 @@ describe("The claim of a cart", () => {
 		expect(await ending(place(cart, "after the dead"))).toMatchObject({ status: "paid" });
 	});
 
+	it("is freed by whoever comes when its attempt has failed, though the saga that failed it is not heard of any more", async () => {
+		const thing = await goods();
+		const cart = await cartOf(thing.sku);
+		const held = holdAt("orders.decline.free:before");
+		const first = ending(place(cart, "fails", { token: "tok_declined" }));
+		await held.arrives();
+		expect(await ending(place(cart, "does not wait"))).toMatchObject({ status: "paid" });
+		held.open();
+		expect(await first).toMatchObject({ type: "PAYMENT_DECLINED" });
+		expect(await ending(place(cart, "fails", { token: "tok_declined" }))).toEqual(await first);
+		await until("the cart to be ordered", async () => (await statusOf(cart)) === "ordered");
+
+		const other = await cartOf(thing.sku);
+		const hanging = holdAt("orders.decline.free:before");
+		const passing = ending(place(other, "fails for now", { token: "tok_error" }));
+		await hanging.arrives();
+		expect(await ending(place(other, "fails for now"))).toMatchObject({ status: "paid" });
+		hanging.open();
+		expect(await passing).toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+		await until("the cart to be ordered", async () => (await statusOf(other)) === "ordered");
+		expect(await chargesOf(other.id)).toHaveLength(1);
+	});
+
 	it("of a client that never comes back ends by itself, two hundred of them and those that cannot be looked at among them", async () => {
 		const thing = await goods();
 		const gone = await Promise.all(Array.from({ length: 200 }, () => cartOf(thing.sku)));

@@ -17,9 +17,8 @@ export async function fateOf(
 	if (!found && !mayEnd) return { fate: "running", known: null };
 	const known = found ?? (await end(deps, orderId, cartId));
 	if (!known || known.status === "pending") return { fate: "running", known };
-	if (known.status !== "failed") return { fate: "placed", known };
-	// Under a lease its own saga still frees the cart.
-	return { fate: known.lease ? "running" : "abandoned", known };
+	// What has failed has undone all but the claim, which anybody may end: the register has the answer for its key.
+	return { fate: known.status === "failed" ? "abandoned" : "placed", known };
 }
 
 async function end(deps: Deps, orderId: string, cartId: string): Promise<OrderDocument | null> {

@@ -154,8 +154,8 @@ async function getPast(deps: Deps, claim: CartClaim, ownId: string, input: Place
 
 /** The same key again: the answer it got, or the saga its first request left behind. */
 async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Promise<Turn> {
-	if (known.status === "failed" && !known.outcome && !known.lease) {
-		// It ended in nothing final. Whoever ended it frees the cart, but may have died before.
+	if (known.status === "failed" && !known.outcome) {
+		// It ended in nothing final. Whoever ended it frees the cart, but may have died before, or not be there yet.
 		await deps.carts.free(known.cartId, known._id);
 		return "again";
 	}
@@ -169,9 +169,9 @@ async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Prom
 	}
 	const order = await deps.orders.takeLease(known._id);
 	if (!order) throw inProgress();
-	if (order.position === "declining" || order.status === "failed") {
+	if (order.position === "declining") {
 		const failure = order.failure ?? RECOVERED;
-		await undo(deps, order, failure, order.status === "failed" ? "free" : "void");
+		await undo(deps, order, failure, "void");
 		throw refusalFor(order, failure);
 	}
 	const checkout = { order, token: input.payment.token };

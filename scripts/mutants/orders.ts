@@ -138,7 +138,7 @@ export const ORDERS: readonly Mutant[] = [
 		file: "services/payments/use-cases/webhook.ts",
 		find: "if (!isNews) return;",
 		replace: "",
-		specs: MONEY,
+		specs: CHECKOUT,
 	},
 	{
 		name: "a voided payment is authorised again",

@@ -1,0 +1,269 @@
+import { DomainError } from "../../lib/errors.ts";
+import type { FailpointName } from "../../lib/failpoints.ts";
+import type { Deps } from "../../services/payments/use-cases/deps.ts";
+import { type MoneyShop, STAFF, startMoneyShop } from "../support/money-shop.ts";
+import { createRandom } from "../support/random.ts";
+import { eur } from "../support/shop.ts";
+import { until } from "../support/until.ts";
+
+const PAST = new Date(0);
+
+describe("The money of an order that ends", () => {
+	let shop: MoneyShop;
+
+	beforeAll(async () => {
+		shop = await startMoneyShop();
+		await shop.product("A", 1_000);
+		await shop.product("FREE", 0);
+	}, 60_000);
+	afterAll(() => shop?.stop(), 60_000);
+
+	const cancelled = (id: string) =>
+		until("the cancelled order", async () => {
+			const order = await shop.order(id);
+			return order.status === "cancelled" && order;
+		});
+	const paid = (id: string) =>
+		until("the paid order", async () => {
+			const order = await shop.order(id);
+			return order.status === "paid" && order;
+		});
+	/** Makes the shop ask about an order's payment now, and ends its time if that is said. */
+	const ask = (id: string, isOver = false) =>
+		shop.orders.updateOne({ _id: id }, { $set: { "asking.at": PAST, ...(isOver ? { payBy: PAST } : {}) } });
+
+	const MOMENTS: readonly FailpointName[] = [
+		"orders.cancel.mark:before",
+		"orders.cancel.mark:after",
+		"orders.cancel.restock:before",
+		"orders.cancel.restock:after",
+		"orders.cancel.refund:before",
+		"orders.cancel.refund:after",
+		"orders.cancel.settle:before",
+		"orders.cancel.settle:after",
+	];
+	it.each(
+		Array.from({ length: 20 }, (_, seed) => seed + 1),
+	)("goes back when the provider captures while the order is cancelled (seed %i)", async seed => {
+		const random = createRandom(seed);
+		const order = await shop.place(random.pick(["tok_async", "tok_transfer"]));
+		const type = random.pick(["charge.captured", "charge.captured", "charge.failed"] as const);
+		if (random.pick([true, true, false])) await shop.isCaptured(order.id);
+		shop.at(random.pick(MOMENTS), async () => {
+			await shop.isCaptured(order.id).catch(() => undefined);
+			await shop.webhook(order.id, type);
+		});
+		await shop.cancel(order, `race-${seed}`).catch(() => undefined);
+		const now = await shop.order(order.id);
+		// The webhook was faster than the mark: then the order is paid, and is cancelled as such.
+		if (now.status === "paid") await shop.cancel(order, `race-${seed}-again`);
+		await cancelled(order.id);
+		await shop.webhook(order.id, "charge.captured");
+		await shop.expectNothingKept(order.id);
+		expect((await shop.order(order.id)).status).toBe("cancelled");
+	}, 60_000);
+
+	it("goes back when the charge failed first and was captured at a second try", async () => {
+		const order = await shop.place("tok_async");
+		await shop.isCaptured(order.id);
+		await shop.webhook(order.id, "charge.failed");
+		await shop.webhook(order.id, "charge.captured");
+		// Whichever of the two the order heard of, the payment says what is true.
+		await until("the end", async () => (await shop.order(order.id)).status !== "awaiting_payment");
+		const { status } = await shop.order(order.id);
+		if (status === "cancelled") await shop.expectNothingKept(order.id);
+		else expect([status, await shop.moved(order.id)]).toEqual(["paid", { captured: 1_000, refunded: 0 }]);
+	});
+
+	it("goes back when a checkout is declined after its payment was captured", async () => {
+		let orderId = "";
+		shop.at("orders.place.settle:before", async () => {
+			const last = await shop.orders.find({}).sort({ createdAt: -1 }).limit(1).next();
+			orderId = last?._id ?? "";
+			throw new DomainError("CONFLICT", "The goods are gone after all");
+		});
+		await expect(shop.place("tok_ok")).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+		expect(await shop.moved(orderId)).toEqual({ captured: 1_000, refunded: 1_000 });
+		await shop.expectNothingKept(orderId);
+		const failed = await shop.order(orderId);
+		expect([failed.status, failed.refunds.map(({ id }) => id)]).toEqual(["failed", [`${orderId}_undo`]]);
+		// The provider tells of it late, and again: nothing moves any more.
+		await shop.webhook(orderId, "charge.captured");
+		await shop.expectNothingKept(orderId);
+	});
+
+	it("is known when a webhook overtakes the authorisation's answer, and can be refunded then", async () => {
+		const { deps } = shop.broker.getLocalService("payments") as unknown as { deps: Deps };
+		const { providerOf } = deps;
+		deps.providerOf = method => {
+			deps.providerOf = providerOf;
+			const provider = providerOf(method);
+			return {
+				...provider,
+				async authorize(charge) {
+					const answer = await provider.authorize(charge);
+					await shop.isCaptured(charge.orderId);
+					await shop.webhook(charge.orderId, "charge.captured");
+					return answer;
+				},
+			};
+		};
+		const order = await shop.place("tok_async");
+		expect(order.status).toBe("paid");
+		const { chargeId } = await shop.payment(order.id);
+		expect([chargeId, (await shop.order(order.id)).payment.chargeId]).toEqual([
+			expect.stringMatching(/^chg_/),
+			chargeId,
+		]);
+		const refunded = await shop.broker.call(
+			"orders.refund",
+			{ id: order.id, amount: eur(400), reason: "scratch" },
+			{ meta: { ...STAFF, idempotencyKey: "overtaken" } },
+		);
+		expect(refunded.refunds).toMatchObject([{ status: "done" }]);
+		expect(await shop.moved(order.id)).toEqual({ captured: 1_000, refunded: 400 });
+	});
+
+	it("is never paid back beyond what was captured, nor twice under one id, however many ask at once", async () => {
+		const orderId = "ord_ceiling";
+		const asked = { orderId, amount: eur(1_000), method: "test" };
+		const { chargeId } = await shop.broker.call("payments.authorize", { ...asked, token: "tok_ok" });
+		await shop.broker.call("payments.capture", { ...asked, chargeId: chargeId ?? "" });
+		const refund = (refundId: string, amount: number) =>
+			shop.broker.call("payments.refund", { orderId, refundId, amount: eur(amount) });
+		const answers = await Promise.allSettled([
+			refund("ref_one", 600),
+			refund("ref_two", 600),
+			refund("ref_one", 600),
+			refund("ref_two", 600),
+		]);
+		expect(answers.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
+		await expect(refund("ref_three", 401)).rejects.toMatchObject({ type: "CONFLICT" });
+		const { refunds, refunded, refunding, status } = await shop.payment(orderId);
+		expect({ refunds: refunds.length, refunded, refunding, status }).toEqual({
+			refunds: 1,
+			refunded: 600,
+			refunding: 0,
+			status: "partially_refunded",
+		});
+		expect((await shop.moved(orderId)).refunded).toBe(600);
+		// There is no such order.
+		await shop.payments.deleteOne({ orderId });
+		await shop.charges.deleteOne({ orderId });
+	});
+
+	it("is not asked for any more once the payment was closed", async () => {
+		const orderId = "ord_closed";
+		expect(await shop.broker.call("payments.void", { orderId })).toMatchObject({ status: "voided", isClosed: true });
+		const input = { orderId, amount: eur(1_000), method: "test", token: "tok_ok" };
+		await expect(shop.broker.call("payments.authorize", input)).rejects.toMatchObject({ type: "CONFLICT" });
+		expect(await shop.charges.countDocuments({ orderId })).toBe(0);
+		await shop.payments.deleteOne({ orderId });
+	});
+
+	it("of a declined or a free order leaves nothing to clean up", async () => {
+		await expect(shop.place("tok_declined")).rejects.toMatchObject({ type: "PAYMENT_DECLINED" });
+		const declined = await shop.payments.find({ status: "failed" }).sort({ _id: -1 }).limit(1).next();
+		expect(declined).toMatchObject({ isClosed: true, cleanUpAt: null, parkedAt: null, captured: 0 });
+
+		const free = await shop.place("tok_ok", "FREE");
+		expect(free.status).toBe("paid");
+		const ended = await shop.cancel(free);
+		expect([ended.status, ended.refunds]).toEqual(["cancelled", []]);
+		expect((await shop.order(free.id)).lease).toBeNull();
+	});
+
+	it("is asked about: an order is paid although no webhook ever came", async () => {
+		for (const token of ["tok_async", "tok_capture_later"]) {
+			const order = await shop.place(token);
+			expect(order.status).toBe("awaiting_payment");
+			await shop.isCaptured(order.id);
+			await ask(order.id);
+			expect(await paid(order.id)).toMatchObject({ payment: { captured: 1_000 }, payBy: null, asking: null });
+		}
+	});
+
+	it("has a deadline: the order is cancelled, the goods come back, and money that comes later goes back", async () => {
+		const stock = () => shop.broker.call("inventory.get", { sku: "A" }, { meta: STAFF });
+		const before = (await stock()).totals.available;
+		const order = await shop.place("tok_async_never");
+		const { payBy, createdAt } = await shop.order(order.id);
+		expect(Number(payBy) - createdAt.getTime()).toBeGreaterThan(6.9 * 86_400_000);
+		await ask(order.id);
+		await until("it to be asked about", async () => ((await shop.order(order.id)).asking?.attempts ?? 0) > 0);
+		expect((await shop.order(order.id)).status).toBe("awaiting_payment");
+
+		await ask(order.id, true);
+		const { history } = await cancelled(order.id);
+		expect(history.at(-1)).toMatchObject({ actor: "orders", cause: "the payment did not come in time" });
+		await until("the goods", async () => (await stock()).totals.available === before);
+		await shop.expectNothingKept(order.id);
+		expect((await shop.charges.findOne({ orderId: order.id }))?.state).toBe("voided");
+
+		// A transfer cannot be stopped, and arrives after the deadline.
+		const transfer = await shop.place("tok_async_never");
+		await shop.charges.updateOne({ orderId: transfer.id }, { $set: { card: "tok_transfer" } });
+		await ask(transfer.id, true);
+		await cancelled(transfer.id);
+		expect((await shop.charges.findOne({ orderId: transfer.id }))?.state).toBe("pending");
+		const webhook = {
+			eventId: "evt_late",
+			outcome: "captured",
+			nextAt: PAST,
+			attempts: 0,
+			error: null,
+			parkedAt: null,
+		};
+		await shop.charges.updateOne({ orderId: transfer.id }, { $set: { webhook } } as object);
+		await shop.isCaptured(transfer.id);
+		await until("the money to go back", async () => (await shop.moved(transfer.id)).refunded === 1_000, 60_000);
+		await shop.expectNothingKept(transfer.id);
+	}, 120_000);
+
+	it("is undone by one cancellation at a time, and its answer is kept", async () => {
+		const order = await shop.place("tok_ok");
+		const errors: unknown[] = [];
+		shop.at("orders.cancel.refund:before", async () => {
+			errors.push(await shop.cancel(order, "the second").catch(error => error.type));
+		});
+		const first = await shop.cancel(order, "the first");
+		expect(errors).toEqual(["INVALID_TRANSITION"]);
+		await expect(shop.cancel(order, "the third")).rejects.toMatchObject({ type: "INVALID_TRANSITION" });
+		expect(JSON.stringify(await shop.cancel(order, "the first"))).toBe(JSON.stringify(first));
+		await shop.expectNothingKept(order.id);
+	});
+
+	it("leaves the three books equal", async () => {
+		await until("everything to end", async () => (await shop.violations()).length === 0).catch(() => undefined);
+		expect(await shop.violations()).toEqual([]);
+	}, 60_000);
+});
+
+describe("Charges that settle over HTTP", () => {
+	let shop: MoneyShop;
+
+	beforeAll(async () => {
+		shop = await startMoneyShop({ hasGateway: true });
+		await shop.product("A", 1_000);
+	}, 60_000);
+	afterAll(() => shop?.stop(), 60_000);
+
+	it("end their orders, and nothing is kept of what comes too late", async () => {
+		const end = (id: string, status: string) =>
+			until(`${id} to be ${status}`, async () => (await shop.order(id)).status === status, 30_000);
+		const failing = await shop.place("tok_async_fails");
+		const again = await shop.place("tok_async_second_try");
+		const good = await shop.place("tok_async");
+		const late = await shop.place("tok_transfer");
+		expect((await shop.cancel(late)).status).toBe("cancelled");
+		await Promise.all([end(failing.id, "cancelled"), end(again.id, "cancelled"), end(good.id, "paid")]);
+		for (const { id } of [again, late]) {
+			await until("the money to go back", async () => (await shop.moved(id)).refunded === 1_000, 30_000);
+			await shop.expectNothingKept(id);
+		}
+		expect((await shop.order(again.id)).refunds).toMatchObject([{ id: `${again.id}_late`, status: "done" }]);
+		await shop.expectNothingKept(failing.id);
+		await until("everything to end", async () => (await shop.violations()).length === 0).catch(() => undefined);
+		expect(await shop.violations()).toEqual([]);
+	}, 90_000);
+});

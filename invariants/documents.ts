@@ -50,6 +50,8 @@ export interface RefundDocument {
 	id: string;
 	amount: Money;
 	status: string;
+	lines?: { sku: string; quantity: number; amount: Money }[];
+	shipping?: Money;
 }
 export interface OrderDocument {
 	_id: string;

@@ -46,6 +46,22 @@ export function checkSums({ order }: Books, tell: Tell): void {
 	if (refunded !== refundTotal) say(`its refunds add up to ${refunded}, the total says ${refundTotal}`);
 	if (refunded > payment.captured) say(`${refunded} was refunded of ${payment.captured} captured`);
 	if (new Set(refunds.map(({ id }) => id)).size < refunds.length) say("has a refund twice");
+	checkShares(order, say);
+}
+
+/** No line is refunded in more pieces or more money than it had, nor shipping, nor a refund in more than its parts. */
+function checkShares({ lines, totals, refunds }: OrderDocument, say: (message: string) => void): void {
+	const standing = refunds.filter(({ status }) => status !== "failed");
+	for (const { sku, quantity, lineTotal } of lines) {
+		const shares = standing.flatMap(refund => (refund.lines ?? []).filter(share => share.sku === sku));
+		const pieces = shares.reduce((all, share) => all + share.quantity, 0);
+		if (pieces > quantity) say(`${pieces} of ${sku} were refunded of ${quantity}`);
+		if (sumOf(shares) > lineTotal.amount) say(`${sumOf(shares)} was refunded of ${lineTotal.amount} for ${sku}`);
+	}
+	const shipped = standing.reduce((all, { shipping }) => all + (shipping?.amount ?? 0), 0);
+	if (shipped > totals.shipping.amount) say(`${shipped} was refunded of ${totals.shipping.amount} for shipping`);
+	for (const { id, amount, lines: shares = [], shipping } of standing)
+		if (sumOf(shares) + (shipping?.amount ?? 0) > amount.amount) say(`the parts of ${id} are more than it`);
 }
 
 /** I3: at most one charge that was captured, each key once, never more than the order's total. */

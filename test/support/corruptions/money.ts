@@ -44,6 +44,17 @@ export const MONEY: readonly Corruption[] = [
 		},
 	},
 	{
+		what: "a piece is refunded more often than it was bought: the sums stay",
+		invariant: "I4",
+		subject: of("refunded"),
+		corrupt: (at, { orders }) =>
+			order(at, orders.refunded, {
+				$set: {
+					"refunds.0.lines": [{ lineId: "x", sku: "A", quantity: 6, amount: { amount: 1, currency: "EUR" } }],
+				} as never,
+			}),
+	},
+	{
 		what: "a refund vanishes from the order",
 		invariant: "I4",
 		subject: of("refunded"),

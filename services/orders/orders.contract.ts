@@ -103,7 +103,10 @@ export interface OrdersActions {
 	"orders.place": Action<CheckoutInput, Order>;
 	"orders.list": Action<ListParams, Page<Order>>;
 	"orders.get": Action<{ id: string }, Order>;
-	/** Before shipping; releases or restocks, voids or refunds, each once. INVALID_TRANSITION. */
+	/**
+	 * Before shipping; gives the goods back, voids or refunds, each once. INVALID_TRANSITION; FORBIDDEN for staff who may
+	 * not refund, once it was paid.
+	 */
 	"orders.cancel": Action<{ id: string; reason?: string }, Order>;
 	"orders.adminList": Action<ListParams & { status?: OrderStatus; email?: string }, Page<Order>>;
 	"orders.adminGet": Action<{ id: string }, Order>;

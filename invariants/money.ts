@@ -93,8 +93,7 @@ export function checkBooks({ order, payments, charges }: Books, tell: Tell): voi
 	const say = (message: string) => tell("I4", order._id, message);
 	const { currency } = order.totals.total;
 	const atProvider = capturedOf(charges);
-	const isUndone = isUndoneCharge(payment, charges);
-	const books = [order.payment.captured, payment?.captured ?? 0, isUndone ? 0 : atProvider];
+	const books = [order.payment.captured, payment?.captured ?? 0, atProvider];
 	if (new Set(books).size > 1)
 		say(`captured: the order says ${books[0]}, its payment ${books[1]}, the provider ${atProvider}`);
 	const foreign = charges
@@ -106,21 +105,14 @@ export function checkBooks({ order, payments, charges }: Books, tell: Tell): voi
 	for (const charge of charges)
 		if (charge.amount.amount !== order.totals.total.amount)
 			say(`costs ${order.totals.total.amount}, ${charge._id} is over ${charge.amount.amount}`);
-	checkRefunds({ order, payment, charges, isUndone }, say);
-}
-
-/** A voided payment whose capture came after all: the provider has both movements, the shop's books none. */
-function isUndoneCharge(payment: PaymentDocument | undefined, charges: readonly ChargeDocument[]): boolean {
-	const captured = capturedOf(charges);
-	const isClosed = payment === undefined || ["voided", "failed"].includes(payment.status);
-	return captured > 0 && isClosed && payment?.captured === 0 && captured === sumOf(entriesOf(charges, "refund"));
+	checkRefunds({ order, payment, charges }, say);
 }
 
 function checkRefunds(
-	books: { order: OrderDocument; payment: PaymentDocument | undefined; charges: ChargeDocument[]; isUndone: boolean },
+	books: { order: OrderDocument; payment: PaymentDocument | undefined; charges: ChargeDocument[] },
 	say: (message: string) => void,
 ): void {
-	const { order, payment, charges, isUndone } = books;
+	const { order, payment, charges } = books;
 	const { currency } = payment?.amount ?? order.totals.total;
 	const byOrder = new Map(order.refunds.map(refund => [refund.id, refund]));
 	const byPayment = new Map(payment?.refunds.map(refund => [refund.id, refund]));
@@ -130,7 +122,6 @@ function checkRefunds(
 		const paid = byPayment.get(id);
 		// What is under way is told as I10, and stands in some of the books only.
 		if (told?.status === "pending" || paid?.status === "pending") continue;
-		if (isUndone && !told && !paid) continue;
 		const views = [
 			show(told?.status === "done" ? told.amount : undefined),
 			show(paid?.status === "done" ? { amount: paid.amount, currency } : undefined),

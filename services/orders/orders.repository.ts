@@ -59,6 +59,13 @@ export class OrderRepository implements Orders {
 		}
 	}
 
+	/** Documents from before there were tombstones of carts: those had none. */
+	async adopt(): Promise<void> {
+		await this.#orders.collection.updateMany({ isTombstone: null as never }, [
+			{ $set: { isTombstone: { $eq: ["$cartId", ""] } } },
+		]);
+	}
+
 	/** An upsert as a pipeline, because lease and key are measured by the database's clock. */
 	async #insert(document: OrderDocument): Promise<OrderDocument> {
 		const times = {

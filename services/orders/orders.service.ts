@@ -305,7 +305,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		this.background = new Set();
 		this.repository = new OrderRepository(this.models.orders, id => this.outbox.hint("orders", id));
 	},
-	started() {
+	async started() {
+		await this.repository.adopt();
 		const onError = (error: unknown) => this.logger.warn("Unfinished orders could not be looked at yet", error);
 		const onOrder = (orderId: string, error: unknown) =>
 			this.logger.warn(`${orderId} could not be recovered yet`, error);

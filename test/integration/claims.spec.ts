@@ -6,6 +6,7 @@ import type { Cart } from "../../services/carts/carts.contract.ts";
 import type { CartDocument } from "../../services/carts/carts.model.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import type { OrderDocument } from "../../services/orders/orders.model.ts";
+import type { OrderRepository } from "../../services/orders/orders.repository.ts";
 import { placeOrder } from "../../services/orders/use-cases/place-order.ts";
 import type { Deps } from "../../services/orders/use-cases/ports.ts";
 import { rawBroker } from "../support/gateway.ts";
@@ -326,6 +327,7 @@ describe("The claim of a cart", () => {
 				{ $set: { keyUntil: LONG_AGO } },
 			);
 			expect(await ending(place(second, "k-sold", { meta: ADA }))).toMatchObject({ status: "paid" });
+			expect(await ending(place(declined, "k-declined", { meta: ADA }))).toMatchObject({ status: "paid" });
 		});
 
 		it("may go on after nothing final, in the same cart and in another", async () => {
@@ -366,6 +368,26 @@ describe("The claim of a cart", () => {
 			// Also after the cart is gone to another key.
 			expect(await ending(place(cart, "try-0", { token: "tok_declined" }))).toEqual(first);
 		}, 60_000);
+	});
+
+	it("finds orders and tombstones of a register that did not tell them apart", async () => {
+		const thing = await goods();
+		const cart = await cartOf(thing.sku);
+		const { id } = await place(cart, "of old");
+		const tombstone = await orders().findOne({ isTombstone: true });
+		const old = { _id: { $in: [id, tombstone?._id ?? ""] } };
+		await orders().updateMany(old, { $unset: { isTombstone: "" } });
+		await orders().updateOne({ _id: tombstone?._id ?? "" }, { $set: { cartId: "" } });
+		const { repository } = rawBroker(node).getLocalService("orders") as unknown as { repository: OrderRepository };
+		await repository.adopt();
+		const found = await orders().find(old).toArray();
+		expect(new Map(found.map(({ _id, isTombstone }) => [_id, isTombstone]))).toEqual(
+			new Map([
+				[id, false],
+				[tombstone?._id, true],
+			]),
+		);
+		await orders().updateOne({ _id: tombstone?._id ?? "" }, { $set: { cartId: cart.id } });
 	});
 
 	it("leaves tombstones that nobody takes for orders, and a shop that is right", async () => {

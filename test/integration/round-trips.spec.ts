@@ -20,7 +20,7 @@ interface ProfileEntry {
 
 /** What relays, sweeps and workers ask for, by what only they ask: it is not on the way to an answer. */
 const OF_SWEEPS =
-	/outbox\.at|lease\.(until|dueAt)|asking\.at|leaseUntil|webhook\.nextAt|nextExpiryAt|dirtyAt|cleanUpAt|checkout\.lookAt|leaseAt/;
+	/outbox\.at|lease\.(until|dueAt)|asking\.at|leaseUntil|webhook\.nextAt|nextExpiryAt|dirtyAt|cleanUpAt|checkout\.lookAt|leaseAt|"journal":\{"\$size":0/;
 /** Taking entries out of an outbox or a journal. */
 const OF_RELAYS = /"\$\$REMOVE"|"\$pull":\{"journal"/;
 const OF_WORKERS = /\.(events|inbox|ledger|levels|announcements|system\..*|\$cmd.*)$/;
@@ -73,6 +73,8 @@ describe("Round trips to the database on the way to an answer", () => {
 			for (const { op, ns, command } of entries) {
 				const asked = JSON.stringify([command?.filter, command?.q, command?.query]);
 				const isRelay =
+					// The journal's worker, which tells of what is available.
+					(command?.projection?.["available"] === 1 && command.projection["version"] === 1) ||
 					typeof command?.projection?.["outbox"] === "object" ||
 					command?.projection?.["journal"] === 1 ||
 					OF_RELAYS.test(JSON.stringify(command?.u ?? null));

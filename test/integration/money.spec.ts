@@ -139,14 +139,16 @@ describe("The money of an order that ends", () => {
 		]);
 		expect(answers.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
 		await expect(refund("ref_three", 401)).rejects.toMatchObject({ type: "CONFLICT" });
+		for (let i = 0; i < 2; i++) expect(await refund("ref_small", 100)).toMatchObject({ refunded: eur(700) });
+		await expect(refund("ref_small", 200)).rejects.toMatchObject({ type: "CONFLICT" });
 		const { refunds, refunded, refunding, status } = await shop.payment(orderId);
 		expect({ refunds: refunds.length, refunded, refunding, status }).toEqual({
-			refunds: 1,
-			refunded: 600,
+			refunds: 2,
+			refunded: 700,
 			refunding: 0,
 			status: "partially_refunded",
 		});
-		expect((await shop.moved(orderId)).refunded).toBe(600);
+		expect((await shop.moved(orderId)).refunded).toBe(700);
 		// There is no such order.
 		await shop.payments.deleteOne({ orderId });
 		await shop.charges.deleteOne({ orderId });

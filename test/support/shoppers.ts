@@ -40,6 +40,11 @@ const TOKENS = {
 	tok_timeout_after_charge: 6,
 	tok_error: 5,
 	tok_insufficient_funds: 4,
+	tok_transfer: 4,
+	tok_capture_later: 4,
+	tok_async_fails: 3,
+	tok_async_second_try: 3,
+	tok_refund_later: 3,
 };
 const STYLES = { patient: 45, givesUp: 20, changesMind: 15, pressesTwice: 20 };
 const TRIES = 40;

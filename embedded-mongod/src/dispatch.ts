@@ -8,6 +8,7 @@ import { readCommands } from "./commands/read.ts";
 import { writeCommands } from "./commands/write.ts";
 import type { Engine } from "./engine.ts";
 import { MongoError } from "./errors.ts";
+import { Evaluation } from "./expressions.ts";
 import { type Doc, isPlain } from "./values.ts";
 
 const HANDLERS: Handlers = Object.assign(
@@ -63,7 +64,8 @@ function run(
 		name,
 		db,
 		command,
-		evaluation: evaluationOf(command),
+		// A `let` is a program: nobody may have one run before it is known who they are.
+		evaluation: isStranger(connection) ? new Evaluation() : evaluationOf(command),
 		profile: operation => {
 			if (operation.costs?.planSummary?.startsWith("COLLSCAN")) engine.scans++;
 			engine.profiler.note(db, { command, client, appName: connection.appName, ...operation }, since);
@@ -91,8 +93,10 @@ const BEFORE_PROOF = new Set([
 	"buildinfo",
 ]);
 
-function refuseStrangers({ proof }: Connection, name: string): void {
-	if (!proof || proof.isDone || BEFORE_PROOF.has(name)) return;
+const isStranger = ({ proof }: Connection): boolean => proof?.isDone === false;
+
+function refuseStrangers(connection: Connection, name: string): void {
+	if (!isStranger(connection) || BEFORE_PROOF.has(name)) return;
 	throw new MongoError(13, "Unauthorized", `Command ${/^\w{1,40}$/.test(name) ? name : "?"} requires authentication`);
 }
 

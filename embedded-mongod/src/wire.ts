@@ -17,12 +17,19 @@ const LONGEST_BEFORE_PROOF = 64 * 1024;
 const FLAG_CHECKSUM = 1;
 const FLAG_MORE_TO_COME = 2;
 
+/** Messages of one connection that may wait: for one that sends without end nothing more is read until they are answered. */
+const MOST_WAITING = 64;
+
 /** Answers one connection's messages, in the order they came. */
 export function serve(socket: Socket, engine: Engine, connection: Connection): void {
 	socket.setNoDelay(true);
 	let waiting: Buffer[] = [];
 	let size = 0;
 	let last: Promise<void> = Promise.resolve();
+	let unanswered = 0;
+	const answered = () => {
+		if (--unanswered < MOST_WAITING && socket.isPaused()) socket.resume();
+	};
 	// A client that goes away is its own affair: the socket closes by itself.
 	socket.on("error", () => undefined);
 	socket.on("data", chunk => {
@@ -41,7 +48,11 @@ export function serve(socket: Socket, engine: Engine, connection: Connection): v
 			const rest = all.subarray(length);
 			waiting = rest.length ? [rest] : [];
 			size = rest.length;
-			last = last.then(() => handle(socket, engine, connection, message)).catch(() => void socket.destroy());
+			if (++unanswered >= MOST_WAITING) socket.pause();
+			last = last
+				.then(() => handle(socket, engine, connection, message))
+				.catch(() => void socket.destroy())
+				.then(answered);
 		}
 	});
 }
@@ -54,15 +65,27 @@ async function handle(socket: Socket, engine: Engine, connection: Connection, me
 		const flags = message.readInt32LE(HEADER_BYTES);
 		const reply = await answer(engine, connection, readMessage(message, flags));
 		if (!reply) socket.destroy();
-		else if (!(flags & FLAG_MORE_TO_COME)) socket.write(Buffer.concat([messageHead(id, reply.length), reply]));
+		else if (!(flags & FLAG_MORE_TO_COME)) await sent(socket, Buffer.concat([messageHead(id, reply.length), reply]));
 	} else if (op === OP_QUERY) {
 		const nul = message.indexOf(0, 20);
 		if (nul < 0) throw new MalformedMessage("the namespace does not end");
 		const command = decode(sized(message, nul + 9, EMPTY_DOCUMENT_BYTES));
 		const reply = await answer(engine, connection, { ...command, $db: "admin" });
 		if (!reply) socket.destroy();
-		else socket.write(Buffer.concat([queryReplyHead(id, reply.length), reply]));
+		else await sent(socket, Buffer.concat([queryReplyHead(id, reply.length), reply]));
 	} else socket.destroy();
+}
+
+/** Answers that nobody reads would fill the memory: the next one waits until the client has taken enough of them. */
+function sent(socket: Socket, reply: Buffer): Promise<void> | undefined {
+	if (socket.write(reply) || socket.destroyed) return undefined;
+	return new Promise(resolve => {
+		const done = () => {
+			socket.off("drain", done).off("close", done);
+			resolve();
+		};
+		socket.on("drain", done).on("close", done);
+	});
 }
 
 function messageHead(id: number, length: number): Buffer {

@@ -110,6 +110,19 @@ describe("A server with a login", () => {
 		}
 	});
 
+	it("computes nothing for whoever has not proven anything", async () => {
+		const client = await MongoClient.connect(`mongodb://${address}`, { maxPoolSize: 1 });
+		const known = await MongoClient.connect(server.uri, { maxPoolSize: 1 });
+		// Evaluating it fails, which tells whether it was.
+		const command = { ping: 1, let: { a: { $noSuchOperator: 1 } } };
+		try {
+			await expect(known.db("admin").command({ ...command })).rejects.toThrow("$noSuchOperator");
+			expect(await client.db("admin").command({ ...command })).toMatchObject({ ok: 1 });
+		} finally {
+			await Promise.all([client.close(), known.close()]);
+		}
+	});
+
 	it("hangs up on a message that is long before anybody has proven anything", async () => {
 		const [, port] = address.split(":");
 		const socket: Socket = connectSocket({ host: "127.0.0.1", port: Number(port) });

@@ -129,6 +129,42 @@ describe("The claim of a cart", () => {
 		expect(await ending(place(cart, "stands"))).toEqual(await first);
 	});
 
+	it("an order that came about while a repeat asked for prices keeps the cart", async () => {
+		const thing = await goods();
+		const cart = await cartOf(thing.sku);
+		const service = rawBroker(node).getLocalService("orders") as unknown as { depsFor(): Deps };
+		const deps = service.depsFor();
+		const input = { ...bodyOf(cart), cartId: cart.id, keyHash: `meets-${cart.id}`, requestHash: "the same" };
+		const [before, after, quote] = [
+			Promise.withResolvers<void>(),
+			Promise.withResolvers<void>(),
+			Promise.withResolvers<void>(),
+		];
+		const seen: string[] = [];
+		const hit: Deps["failpoints"]["hit"] = async name => {
+			seen.push(name);
+			if (name === "orders.place.create:before") await before.promise;
+			if (name === "orders.place.create:after") await after.promise;
+		};
+		const first = placeOrder({ ...deps, failpoints: { hit } }, input);
+		await until("the first to be priced", () => seen.includes("orders.place.create:before"));
+		const asking = async (skus: string[]) => {
+			seen.push("asked");
+			await quote.promise;
+			return deps.prices.quote(skus);
+		};
+		const repeat = placeOrder({ ...deps, prices: { quote: asking } }, input).catch(error => error.type);
+		await until("the repeat to ask", () => seen.includes("asked"));
+		before.resolve();
+		await until("the order to stand", () => seen.includes("orders.place.create:after"));
+		await thing.costs(1_500);
+		quote.resolve();
+		expect(await repeat).toBe("IDEMPOTENCY_IN_PROGRESS");
+		expect(await statusOf(cart)).toBe("checking_out");
+		after.resolve();
+		expect((await first).order).toMatchObject({ status: "paid", cartId: cart.id });
+	});
+
 	it("the first to write decides also when both questions were answered before", async () => {
 		const thing = await goods();
 		const cart = await cartOf(thing.sku);

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { Config } from "./config.ts";
+import { lackingIn } from "./engine-urls.ts";
 
 /** What is safe on a laptop and not on the internet. Each mistake says its variable and what to do. */
 
@@ -59,27 +60,6 @@ function engineMistakes(config: Config, given: (name: string) => string | undefi
 	return mistakes;
 }
 
-const TLS_SCHEMES = new Set(["tls", "rediss", "smtps", "mongodb+srv"]);
-const UNPROVEN =
-	/[?&](?:tlsInsecure|tlsAllowInvalidCertificates|tlsAllowInvalidHostnames)=true|[?&]tls\.rejectUnauthorized=false/i;
-
-/** What an engine's URL lacks to be talked to over a network: a word for people, empty when nothing. */
-function lackingIn(url: string): string {
-	const [, scheme = "", authority = ""] = /^([a-z+]+):\/\/([^/?]*)/.exec(url) ?? [];
-	// A Unix socket goes over no network, and its file's rights say who may use it.
-	if (/(?:^|@)%2f/i.test(authority)) return "";
-	const at = authority.lastIndexOf("@");
-	const [user = "", password = ""] = at < 0 ? [] : authority.slice(0, at).split(":");
-	const isToken = user !== "" && (scheme === "nats" || scheme === "tls");
-	const isCertificate = /[?&]authMechanism=MONGODB-X509/i.test(url);
-	const hasTls = TLS_SCHEMES.has(scheme) || /[?&](?:tls|ssl|requireTLS)=true/i.test(url);
-	const isRefusedTls = /[?&](?:tls|ssl)=false/i.test(url) || UNPROVEN.test(url);
-	return [
-		...(password || isToken || isCertificate ? [] : ["credentials"]),
-		...(hasTls && !isRefusedTls ? [] : ["verified TLS"]),
-	].join(" and no ");
-}
-
 function reachMistakes({ trustedProxies, corsOrigins }: Config, given: (name: string) => string | undefined): string[] {
 	const publicUrl = given("PUBLIC_URL");
 	const mistakes: string[] = [];
@@ -93,10 +73,11 @@ function reachMistakes({ trustedProxies, corsOrigins }: Config, given: (name: st
 }
 
 function isEverything(range: string): boolean {
-	const [host = "", bits] = range.split("/");
+	const [given = "", bits] = range.split("/");
 	if (bits === undefined) return false;
-	// All of IPv4 has a place in IPv6.
-	const isMapped = host.toLowerCase().startsWith("::ffff:");
+	const host = isIP(given) === 6 ? new URL(`http://[${given}]`).hostname.slice(1, -1) : given;
+	// All of IPv4 has a place in IPv6, which has many spellings.
+	const isMapped = host.startsWith("::ffff:");
 	if (isMapped) return Number(bits) < 96 + MIN_BITS[4];
 	return Number(bits) < (isIP(host) === 6 ? MIN_BITS[6] : MIN_BITS[4]);
 }

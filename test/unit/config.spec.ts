@@ -118,11 +118,35 @@ describe("Settings", () => {
 		["MONGODB_URI", { MONGODB_URI: "mongodb+srv://user:pw@db.test/?tls=false" }],
 		["TEST_PAYMENTS_MONGODB_URI", { TEST_PAYMENTS_MONGODB_URI: "mongodb://db:27017" }],
 		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587" }],
+		// What a driver does not read, reads otherwise, or takes as "do not look who it is".
+		["NATS_URL", { NATS_URL: "nats://user:pw@nats:4222?tls=true" }],
+		["NATS_URL", { NATS_URL: "tls://user:pw@nats:4222,nats://other:4222" }],
+		["REDIS_URL", { REDIS_URL: "redis://:pw@redis:6379?ssl=true" }],
+		["REDIS_URL", { REDIS_URL: "redis://:pw@redis:6379?tls=true" }],
+		["REDIS_URL", { REDIS_URL: "rediss://:pw@redis:6379?tls=" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?tls=TRUE" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?requireTLS=true" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?tls=true&tlsInsecur%65=true" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?tls=true&rejectUnauthorized=false" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://user:pw@db:27017/?tls=true&checkServerIdentity=false" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://%2Frun%2Fmongod.sock,db:27017" }],
+		["MONGODB_URI", { MONGODB_URI: "mongodb://%2Fuser:pw@db:27017" }],
+		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587?tls=true" }],
+		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587?ssl=true" }],
+		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587?requiretls=true" }],
+		["SMTP_URL", { SMTP_URL: "smtp://user:pw@mail:587?requireTLS=true&ignoreTLS=true" }],
+		["SMTP_URL", { SMTP_URL: "smtps://user:pw@mail:465?tls.rejectUnauthorized=0" }],
 		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0" }],
 		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "0.0.0.0/1,128.0.0.0/1" }],
 		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "::/0" }],
 		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "::ffff:0.0.0.0/96" }],
+		["TRUSTED_PROXIES", { TRUSTED_PROXIES: "0:0:0:0:0:ffff:0:0/96" }],
+		["STOA_ADMIN_PASSWORD", { STOA_ADMIN_EMAIL: "a@shop.test", STOA_ADMIN_PASSWORD: "iloveyou1234" }],
 		["PUBLIC_URL", { PUBLIC_URL: "" }],
+		["PUBLIC_URL", { PUBLIC_URL: "https://shop example" }],
+		["PUBLIC_URL", { PUBLIC_URL: "https://shop.example/?from=mail" }],
+		["PUBLIC_URL", { PUBLIC_URL: "https://shop.example/#/" }],
+		["PUBLIC_URL", { PUBLIC_URL: "https://user:pw@shop.example" }],
 		["PUBLIC_URL", { PUBLIC_URL: "http://shop.example" }],
 		["CORS_ORIGINS", { CORS_ORIGINS: "https://shop.example,http://shop.example" }],
 		["DEMO_DATA", { DEMO_DATA: "1" }],
@@ -137,6 +161,9 @@ describe("Settings", () => {
 		{ MONGODB_URI: "mongodb+srv://user:pw@db.test" },
 		{ MONGODB_URI: "mongodb://%2Frun%2Fmongod.sock" },
 		{ SMTP_URL: "smtp://user:pw@mail:587?requireTLS=true" },
+		{ SMTP_URL: "smtps://user:pw@mail:465?tls.servername=mail.example" },
+		{ MONGODB_URI: "mongodb://user:pw@a:27017,b:27017/?TLS=true&tlsCAFile=%2Fca.pem&replicaSet=rs0" },
+		{ MONGODB_URI: "mongodb://db/?tls=true&authMechanism=MONGODB-X509&tlsCertificateKeyFile=%2Fkey.pem" },
 		{ TRUSTED_PROXIES: "10.0.0.0/8,fd00::/8" },
 		{ ALLOW_PLAINTEXT_ENGINES: "1", NATS_URL: "nats://nats:4222", REDIS_URL: "redis://redis:6379" },
 	])("accept in production %j", changes => expect(mistakesOf({ ...WHOLE, ...changes })).toEqual([]));
@@ -168,6 +195,20 @@ describe("Settings", () => {
 		} finally {
 			rmSync(dir, { recursive: true });
 		}
+	});
+
+	it("have one spelling of where the shop is, which links can go on from", () => {
+		expect(loadConfig({ PUBLIC_URL: "https://Shop.example:443/" }).publicUrl).toBe("https://shop.example");
+		expect(loadConfig({ PUBLIC_URL: "http://localhost:8080/stoa//" }).publicUrl).toBe("http://localhost:8080/stoa");
+	});
+
+	it("refuse a first admin whom the password policy would refuse later", () => {
+		const admin = { STOA_ADMIN_EMAIL: "the.owner@shop.test" };
+		for (const password of ["P@ssw0rd1234", "🦀🐙🦑🐡🐠🐟", "the.owner@shop.test"])
+			expect(mistakesOf({ ...admin, STOA_ADMIN_PASSWORD: password })).toEqual([
+				expect.stringMatching(/^STOA_ADMIN_PASSWORD /),
+			]);
+		expect(mistakesOf({ ...admin, STOA_ADMIN_PASSWORD: "violet tram walks north" })).toEqual([]);
 	});
 
 	it("refuse engines that this version does not have, instead of ignoring them", () => {

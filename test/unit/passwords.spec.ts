@@ -1,7 +1,8 @@
+import { isCommon, WORD_COUNT } from "../../lib/common-passwords.ts";
 import { errorType } from "../../lib/errors.ts";
+import { normalisePassword } from "../../lib/password-policy.ts";
 import { createBoundedPool } from "../../services/auth/bounded-pool.ts";
-import { isCommon, WORD_COUNT } from "../../services/auth/domain/common-passwords.ts";
-import { checkPassword, normaliseEmail, normalisePassword } from "../../services/auth/domain/credentials.ts";
+import { checkPassword, normaliseEmail } from "../../services/auth/domain/credentials.ts";
 import { PasswordHasher } from "../../services/auth/password-hasher.ts";
 
 const EMAIL = "ada.lovelace@shop.test";
@@ -55,6 +56,9 @@ describe("The password policy", () => {
 		"PASSWORD-2024",
 		"ｐａｓｓｗｏｒｄ１２３４",
 	])("refuses the common %j", password => expect(refusal(password)).toBe("too_common"));
+
+	it("refuses half characters, which all have the same bytes", () =>
+		expect(refusal("\ud800 and a dozen more")).toBe("not_text"));
 
 	it("refuses the address itself", () => expect(refusal(EMAIL)).toBe("too_common"));
 

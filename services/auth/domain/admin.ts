@@ -1,4 +1,5 @@
-import { checkPassword, normaliseEmail, normalisePassword } from "./credentials.ts";
+import { normalisePassword } from "../../../lib/password-policy.ts";
+import { checkPassword, normaliseEmail } from "./credentials.ts";
 import type { AuthDeps } from "./ports.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { DomainError } from "../../../lib/errors.ts";
-import { checkPassword, normaliseEmail, normalisePassword } from "./credentials.ts";
+import { normalisePassword } from "../../../lib/password-policy.ts";
+import { checkPassword, normaliseEmail } from "./credentials.ts";
 import type { AuthDeps } from "./ports.ts";
 import { type IssuedTokens, openSession } from "./sessions.ts";
 

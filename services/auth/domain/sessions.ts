@@ -1,5 +1,6 @@
 import { DomainError, type ErrorData } from "../../../lib/errors.ts";
-import { normaliseEmail, normalisePassword } from "./credentials.ts";
+import { normalisePassword } from "../../../lib/password-policy.ts";
+import { normaliseEmail } from "./credentials.ts";
 import type { Account, AuthDeps, OpenSession, RefreshClaims, Session } from "./ports.ts";
 
 const DAY_MS = 86_400_000;

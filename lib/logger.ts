@@ -1,4 +1,4 @@
-import pino, { type DestinationStream, type Logger, type LoggerOptions } from "pino";
+import pino, { type DestinationStream, type LogFn, type Logger, type LoggerOptions } from "pino";
 import type { LogLevel } from "./config.ts";
 
 /** Names whose values never reach a log, wherever they stand in a logged object (three levels deep). */
@@ -19,11 +19,36 @@ const SECRET_KEYS = [
 
 const REDACTED = SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]);
 
+/**
+ * An error as it is logged: what happened and where. What libraries hang on their errors is left out, since nobody knows
+ * what is in it: the password that Redis refused, the values that a validator refused, a whole document.
+ */
+function errorForLogs(error: unknown): unknown {
+	if (!isErrorLike(error)) return String(error);
+	const { type, message, stack, code } = pino.stdSerializers.err(error);
+	const parts = (error as Partial<AggregateError>).errors;
+	return { type, message, stack, code, ...(Array.isArray(parts) ? { aggregateErrors: parts.map(errorForLogs) } : {}) };
+}
+
+/** Also one of another realm. */
+const isErrorLike = (value: unknown): value is Error =>
+	typeof value === "object" && value !== null && "message" in value && "stack" in value;
+
+/** Moleculer and its services log as `warn("What happened", error)`, of which pino would write the text alone. */
+function logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+	const [message, error, ...rest] = args as unknown[];
+	if (typeof message === "string" && isErrorLike(error) && !message.includes("%"))
+		method.apply(this, [{ err: error }, message, ...rest] as Parameters<LogFn>);
+	else method.apply(this, args);
+}
+
 export function loggerOptions(level: LogLevel): LoggerOptions {
 	return {
 		level,
 		redact: { paths: REDACTED, censor: "[redacted]" },
 		formatters: { level: label => ({ level: label }) },
+		serializers: { err: errorForLogs },
+		hooks: { logMethod },
 		timestamp: pino.stdTimeFunctions.isoTime,
 	};
 }

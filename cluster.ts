@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_GROUPS, type Group, startCluster } from "./cluster/launcher.ts";
 import { ConfigError, loadConfig } from "./lib/config.ts";
+import { withSecretFiles } from "./lib/secret-files.ts";
 import { SERVICES } from "./node.ts";
 
 /** `npm run cluster [-- --gateways 2 --orders 2]`: the whole shop as processes that find each other over NATS. */
@@ -38,13 +39,15 @@ for (const [name, count] of Object.entries(counts)) {
 }
 
 try {
+	// The children are told all that matters; here only the mistakes are looked for, before anything starts.
+	const isProduction = process.env["NODE_ENV"]?.trim() === "production";
+	const own = isProduction ? process.env : { ...process.env, NATS_URL: undefined, NATS_URL_FILE: undefined };
+	const config = loadConfig(own);
+	const env = withSecretFiles(process.env, []);
 	const given = ["NATS_URL", "REDIS_URL", "MONGODB_URI", "PUBLIC_URL", "STOA_SECRET"].flatMap(name => {
-		const value = process.env[name];
+		const value = env[name]?.trim();
 		return value ? [[name, value]] : [];
 	});
-	// The children are told all that matters; here only the mistakes are looked for, before anything starts.
-	const isProduction = process.env["NODE_ENV"] === "production";
-	const config = loadConfig(isProduction ? process.env : { ...process.env, NATS_URL: undefined });
 	const cluster = await startCluster({
 		dataDir: config.dataDir,
 		port: config.port,

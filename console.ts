@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { ServiceBroker } from "moleculer";
 import { loadConfig } from "./lib/config.ts";
 import { natsOptions } from "./lib/nats-url.ts";
+import { withSecretFiles } from "./lib/secret-files.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { brokerOptions } from "./moleculer.config.ts";
 import { findCommand, OPERATOR_COMMANDS, type OperatorCommand, type OperatorDeps } from "./operator/commands.ts";
@@ -67,15 +68,18 @@ async function withDeadline<T>(work: Promise<T>, message: string): Promise<T> {
 }
 
 function locate(): { natsUrl: string; mongodbUri: string | undefined } {
-	const file = join(process.env["DATA_DIR"] ?? "data", "cluster.json");
-	const natsUrl = values.nats ?? process.env["NATS_URL"];
+	const mistakes: string[] = [];
+	const env = withSecretFiles(process.env, mistakes);
+	if (mistakes.length > 0) throw new Error(mistakes.join("\n"));
+	const file = join(env["DATA_DIR"] ?? "data", "cluster.json");
+	const natsUrl = values.nats ?? env["NATS_URL"];
 	const written = read(file);
 	const found = natsUrl ?? written?.natsUrl;
 	if (!found)
 		throw new Error(
 			`There is no cluster to attach to: start one with \`npm run cluster\`, or set NATS_URL (looked for ${file})`,
 		);
-	return { natsUrl: found, mongodbUri: process.env["MONGODB_URI"] ?? written?.mongodbUri };
+	return { natsUrl: found, mongodbUri: env["MONGODB_URI"] ?? written?.mongodbUri };
 }
 
 function read(file: string): ClusterFile | undefined {

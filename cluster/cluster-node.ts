@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { environmentFor } from "../lib/secret-files.ts";
 import { ended } from "./servers.ts";
 import { endOf, Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
@@ -75,7 +76,7 @@ export class ClusterNode implements ClusterProcess {
 	async start(): Promise<void> {
 		const { env: settings, logFile } = this.#plan;
 		const log = openSync(logFile, "a", 0o600);
-		const env: NodeJS.ProcessEnv = { ...process.env, ...settings, ...this.#extra };
+		const env: NodeJS.ProcessEnv = environmentFor(process.env, { ...settings, ...this.#extra });
 		delete env["NODE_OPTIONS"];
 		// A group of its own: Ctrl-C is for the launcher. The channel is how it learns that the launcher is gone.
 		const child = spawn(process.execPath, [...leanHeap, "main.ts"], {

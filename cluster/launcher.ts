@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { generatedSecret } from "../lib/secret.ts";
 import { ClusterNode, type ClusterProcess, type Group } from "./cluster-node.ts";
@@ -225,5 +225,9 @@ function describe(dataDir: string, { urls, natsUrl, redisUrl, mongodbUri, proces
 		mongodbUri,
 		processes: processes.map(({ name, pid, services }) => ({ name, pid, services })),
 	};
-	writeFileSync(join(dataDir, CLUSTER_FILE), JSON.stringify(content, null, 2), { mode: 0o600 });
+	const file = join(dataDir, CLUSTER_FILE);
+	// Written anew each time, with its rights: those of a file that was there would stay.
+	rmSync(`${file}.new`, { force: true });
+	writeFileSync(`${file}.new`, JSON.stringify(content, null, 2), { mode: 0o600 });
+	renameSync(`${file}.new`, file);
 }

@@ -25,6 +25,13 @@ export function withSecretFiles(env: Env, mistakes: string[]): Env {
 	return { ...env, ...found };
 }
 
+/** What a program hands to the ones it starts: where it says a secret itself, no file says it again. */
+export function environmentFor(own: Env, settings: Env): Record<string, string | undefined> {
+	const env: Record<string, string | undefined> = { ...own, ...settings };
+	for (const name of Object.keys(settings)) delete env[name + SUFFIX];
+	return env;
+}
+
 function readSecret(path: string): string | undefined {
 	try {
 		const file = statSync(path);

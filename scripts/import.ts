@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { Readable, Transform } from "node:stream";
 import { parseArgs } from "node:util";
+import { withSecretFiles } from "../lib/secret-files.ts";
 import type { ImportJob } from "../services/products/products.contract.ts";
 import { ImportClient, ImportFailure } from "./import-client.ts";
 import { count, megabytes, Progress } from "./import-progress.ts";
@@ -59,7 +60,9 @@ function readOptions(): Options {
 	const stock = Number(values.stock);
 	if (!/^\d{1,7}$/.test(values.stock)) throw new UsageError("--stock must be a whole number of pieces.");
 	if (!URL.canParse(values.url)) throw new UsageError(`--url ${values.url} is not a URL.`);
-	const { STOA_ADMIN_EMAIL: email, STOA_ADMIN_PASSWORD: password } = process.env;
+	const mistakes: string[] = [];
+	const { STOA_ADMIN_EMAIL: email, STOA_ADMIN_PASSWORD: password } = withSecretFiles(process.env, mistakes);
+	if (mistakes.length > 0) throw new UsageError(mistakes.join(" "));
 	const credentials = values.token ? { token: values.token } : email && password ? { email, password } : undefined;
 	if (!credentials) throw new UsageError("Say who you are: --token, or STOA_ADMIN_EMAIL and STOA_ADMIN_PASSWORD.");
 	return { file, stock, url: values.url, credentials };

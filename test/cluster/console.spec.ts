@@ -1,4 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../cluster/ports.ts";
@@ -26,19 +28,22 @@ describe("npm run cluster, and npm run console on it", () => {
 			PORT: String(port),
 			MAILBOX_PORT: "0",
 			LOG_LEVEL: "error",
+			// As container platforms hand it out.
+			STOA_SECRET_FILE: join(dataDir, "given-secret"),
 		});
 		await cluster.prints("Stop with Ctrl-C", 60_000);
 	};
 	/** The processes it started, servers included, from the table it prints. */
 	const pids = () => [...cluster.output.matchAll(/│ '[\w-]+'\s*│ (\d+)/g)].map(([, pid]) => Number(pid));
-	const consoleRuns = async (command: string) => {
-		const program = startProgram(["console.ts", "--run", command], { DATA_DIR: dataDir });
+	const consoleRuns = async (command: string, env: Record<string, string> = { DATA_DIR: dataDir }) => {
+		const program = startProgram(["console.ts", "--run", command], env);
 		return { code: await program.exited, output: program.output };
 	};
 
 	beforeAll(async () => {
 		dataDir = await mkdtemp(join(tmpdir(), "stoa-console-"));
 		port = await freePort();
+		await writeFile(join(dataDir, "given-secret"), randomBytes(48).toString("base64"));
 		await start();
 	}, 90_000);
 
@@ -55,6 +60,21 @@ describe("npm run cluster, and npm run console on it", () => {
 		const client = new Client(`http://127.0.0.1:${port}`);
 		await until("the demo catalogue", async () => (await client.get("/products?count=true")).body.total >= 60);
 		expect((await client.get("//health/ready")).status).toBe(200);
+	}, 60_000);
+
+	it("takes secrets from the files that the environment names, the launcher as well as the console", async () => {
+		expect(existsSync(join(dataDir, "secret"))).toBe(false);
+		const { natsUrl, mongodbUri } = JSON.parse(await readFile(join(dataDir, "cluster.json"), "utf8"));
+		const fileOf = async (name: string, content: string) => {
+			await writeFile(join(dataDir, name), content);
+			return join(dataDir, name);
+		};
+		const env = {
+			DATA_DIR: join(dataDir, "elsewhere"),
+			NATS_URL_FILE: await fileOf("nats-url", natsUrl),
+			MONGODB_URI_FILE: await fileOf("mongodb-uri", mongodbUri),
+		};
+		expect(await consoleRuns("parked", env)).toMatchObject({ code: 0 });
 	}, 60_000);
 
 	it("runs commands of the shop, with an exit code by their result", async () => {

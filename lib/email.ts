@@ -32,6 +32,12 @@ export function parseEmail(text: string): string | undefined {
 	return isDomain && whole.length <= MAX_LENGTH ? whole : undefined;
 }
 
+/** Whose mailbox an address leads to, as nearly every server has it: what follows a plus is a note of its owner's. */
+export function mailboxOf(address: string): string {
+	const [local = "", domain = ""] = address.split("@");
+	return `${local.split("+", 1)[0]}@${domain}`;
+}
+
 export interface Mailbox {
 	name: string;
 	address: string;

@@ -43,6 +43,9 @@ export class Mailbox implements MailTransport {
 		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
 		if (this.#port === undefined) return;
 		const server = createServer((request, response) => {
+			// A page of the internet may have its own name lead here, and would read the links in the mails.
+			if (!isOwnName(request.headers.host))
+				return answer(response, 421, "text/plain", "This is not the mailbox's name");
 			this.#serve(request.url ?? "/", response).catch(() =>
 				answer(response, 500, "text/plain", "The mailbox could not be read"),
 			);
@@ -97,6 +100,8 @@ export class Mailbox implements MailTransport {
 		return answer(response, 200, "text/html", page(mail ? showMail(mail) : showList(mails)));
 	}
 }
+
+const isOwnName = (host = ""): boolean => /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/.test(host);
 
 const listen = (server: Server, port: number): Promise<void> =>
 	new Promise((resolve, reject) => {

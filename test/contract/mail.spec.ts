@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../cluster/ports.ts";
@@ -128,6 +129,20 @@ describe("The development mailbox", () => {
 			expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
 		}
 		expect(await (await fetch(`${mailbox.url}/mail/${kept?.id}`)).text()).toContain('<iframe sandbox=""');
+	});
+
+	it("answers to its own name only, so that no page of the internet has its name lead here and reads the mails", async () => {
+		const mailbox = await started(new Mailbox(dir, 0));
+		const { port } = new URL(mailbox.url ?? "");
+		const statusFor = (host: string) =>
+			new Promise<number | undefined>((resolve, reject) => {
+				const options = { host: "127.0.0.1", port, path: "/messages", headers: { host } };
+				get(options, response => resolve(response.resume().statusCode)).on("error", reject);
+			});
+		expect(await statusFor(`localhost:${port}`)).toBe(200);
+		expect(await statusFor(`127.0.0.1:${port}`)).toBe(200);
+		for (const host of [`rebound.example:${port}`, "localhost.rebound.example", "127.0.0.1.rebound.example:80"])
+			expect([host, await statusFor(host)]).toEqual([host, 421]);
 	});
 
 	it("When its port is taken, it opens on another one", async () => {

@@ -1,3 +1,4 @@
+import { mailboxOf } from "../../../lib/email.ts";
 import { DomainError } from "../../../lib/errors.ts";
 import { normalisePassword } from "../../../lib/password-policy.ts";
 import { checkPassword, normaliseEmail } from "./credentials.ts";
@@ -7,7 +8,7 @@ import { type IssuedTokens, openSession } from "./sessions.ts";
 /** How long a mailed link is good for. */
 const VERIFICATION_MS = 86_400_000;
 /**
- * Mails a day to one address that nobody has verified. One network alone cannot use up what the address may get, so it
+ * Mails a day to one mailbox, by whichever of its addresses, that nobody has verified. One network alone cannot use up what the address may get, so it
  * cannot keep the owner's own link away.
  */
 const MAX_MAILS_FROM_A_NETWORK = 10;
@@ -34,7 +35,7 @@ export async function register(deps: AuthDeps, input: RegisterInput): Promise<vo
 	const email = normaliseEmail(input.email);
 	const password = normalisePassword(input.password);
 	checkPassword(password, email);
-	const about = `mail:${email}`;
+	const about = `mail:${mailboxOf(email)}`;
 	const from = `${about}:${input.network ?? ""}`;
 	await deps.limiter.check(`register:${from}`);
 	const passwordHash = await deps.passwords.hash(password);

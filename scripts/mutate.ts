@@ -34,7 +34,7 @@ if (chosen.length === 0) fail(`No mutant is called ${words.join(" ")}`);
 for (const mutant of chosen) checkApplies(mutant);
 
 process.once("exit", () => {
-	for (const child of running) child.kill("SIGKILL");
+	for (const child of running) endGroup(child, "SIGKILL");
 	for (const copy of copies) rmSync(copy, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
@@ -125,19 +125,32 @@ function passes(copy: string, spec: string): Promise<boolean> {
 		"--silent",
 	];
 	const env = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
-	const child = spawn(process.execPath, args, { cwd: copy, env, stdio: "ignore" });
+	const child = spawn(process.execPath, args, { cwd: copy, env, stdio: "ignore", detached: true });
 	running.add(child);
 	const timer = setTimeout(() => {
-		child.kill("SIGTERM");
-		setTimeout(() => child.kill("SIGKILL"), STOP_MS).unref();
+		endGroup(child, "SIGTERM");
+		setTimeout(() => endGroup(child, "SIGKILL"), STOP_MS).unref();
 	}, TIMEOUT_MS);
 	return new Promise(resolve => {
 		child.once("exit", code => {
 			clearTimeout(timer);
 			running.delete(child);
+			// What a suite that failed half-way has left running.
+			endGroup(child, "SIGKILL");
 			resolve(code === 0);
 		});
 	});
+}
+
+/** A suite starts servers; they are of its group, and end with it. */
+function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+	if (pid === undefined) return;
+	try {
+		process.kill(-pid, signal);
+	} catch (error) {
+		// Nobody of it is left.
+		if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+	}
 }
 
 function fail(message: string): never {

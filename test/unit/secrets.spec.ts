@@ -1,4 +1,8 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { isSame, seal, tag, unseal } from "../../lib/crypto.ts";
+import { generatedSecret } from "../../lib/secret.ts";
 import { createSecrets } from "../../services/auth/secrets.ts";
 
 const SECRET = "one secret of a node, long enough to be one";
@@ -74,5 +78,35 @@ describe("Verification tokens", () => {
 		expect(secrets.verificationToken(`reg_${"B".repeat(26)}`)).not.toBe(token);
 		expect(secrets.registrationOf(token.replace("reg_A", "reg_B"))).toBeUndefined();
 		expect(createSecrets(OTHER).registrationOf(token)).toBeUndefined();
+	});
+});
+
+describe("The secret that a shop makes for itself", () => {
+	let dir: string;
+
+	beforeEach(async () => {
+		dir = await mkdtemp(join(tmpdir(), "stoa-secret-"));
+	});
+	afterEach(() => rm(dir, { recursive: true }));
+
+	it("is one, however many make it at once, and its owner's only", async () => {
+		const made = await Promise.all(Array.from({ length: 20 }, () => generatedSecret(dir)));
+		expect(new Set(made).size).toBe(1);
+		expect(made[0]).toMatch(/^[\w-]{64}$/);
+		expect(await readFile(join(dir, "secret"), "utf8")).toBe(made[0]);
+		expect((await stat(join(dir, "secret"))).mode & 0o077).toBe(0);
+	});
+
+	it.each(["", "\n", "kB7f2Qz9"])("is waited for and then refused where the file holds %j", async content => {
+		await writeFile(join(dir, "secret"), content);
+		await expect(generatedSecret(dir)).rejects.toThrow("does not hold a whole secret");
+		expect(await readFile(join(dir, "secret"), "utf8")).toBe(content);
+	});
+
+	it("is waited for while another node writes it", async () => {
+		await writeFile(join(dir, "secret"), "");
+		const secret = generatedSecret(dir);
+		await writeFile(join(dir, "secret"), "s".repeat(64));
+		expect(await secret).toBe("s".repeat(64));
 	});
 });

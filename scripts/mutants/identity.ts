@@ -126,8 +126,8 @@ export const IDENTITY: readonly Mutant[] = [
 	{
 		name: "a database with a login serves strangers",
 		file: "embedded-mongod/src/dispatch.ts",
-		find: "if (!proof || proof.isDone || BEFORE_PROOF.has(name)) return;",
-		replace: "if (!proof || name) return;",
+		find: "if (!isStranger(connection) || BEFORE_PROOF.has(name)) return;",
+		replace: "if (!isStranger(connection) || name) return;",
 		specs: LOGIN,
 	},
 	{

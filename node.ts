@@ -2,13 +2,15 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ServiceBroker, type ServiceSchema } from "moleculer";
+import type { Logger } from "pino";
 import { startEmbeddedMongod } from "./embedded-mongod/src/index.ts";
 import { createClock } from "./lib/clock.ts";
 import type { Config } from "./lib/config.ts";
 import { createDatabase } from "./lib/database.ts";
+import { endsWithin } from "./lib/deadline.ts";
 import { createFailpoints } from "./lib/failpoints.ts";
 import { createHealth } from "./lib/health.ts";
-import { createFixedLogger } from "./lib/logger.ts";
+import { createFixedLogger, createLogger } from "./lib/logger.ts";
 import { createMetrics } from "./lib/metrics.ts";
 import { networkOf } from "./lib/network.ts";
 import { startOpsServer } from "./lib/ops-server.ts";
@@ -36,8 +38,42 @@ export interface StoaNode {
 	mongodbUri: string;
 	/** Where this node answers for its health. */
 	opsUrl: string;
-	/** In order: services, broker, engines, database. Safe to call twice. */
+	/** In order: services, broker, engines, database; within seconds, whatever is away. Safe to call twice. */
 	stop(): Promise<void>;
+}
+
+/** One step of a stop, and how long it is waited for. */
+interface Step {
+	what: string;
+	ms?: number;
+	run(): Promise<void>;
+	/** Lets go of what would keep the process. */
+	leave?(): void;
+}
+
+/** Requests and calls under way get their time to end; what then still waits, waits for something that is away. */
+const SERVICES_STOP_MS = 12_000;
+const STEP_MS = 2_000;
+/** It writes out what is in memory. */
+const EMBEDDED_STOP_MS = 10_000;
+
+/**
+ * Every step gets its turn, whatever the others do: a stop ends within seconds though the database, the bus or Redis is
+ * away, and what was under way is healed by whoever goes on, as after a crash.
+ * @throws the first error of a step, after the last step
+ */
+async function undoAll(steps: readonly Step[], log: Logger): Promise<void> {
+	const errors: unknown[] = [];
+	for (const { what, ms = STEP_MS, run, leave } of steps) {
+		try {
+			if (await endsWithin(ms, run())) continue;
+			log.warn({ what, ms }, "did not stop in time and is left behind");
+			leave?.();
+		} catch (error) {
+			errors.push(error);
+		}
+	}
+	if (errors.length > 0) throw errors[0];
 }
 
 /**
@@ -46,12 +82,10 @@ export interface StoaNode {
  * @throws when an engine cannot start or a service is unknown; whatever was started by then is stopped again
  */
 export async function startNode(config: Config, onFatal: (error: Error) => void = () => undefined): Promise<StoaNode> {
-	const undo: (() => Promise<void>)[] = [];
+	const undo: Step[] = [];
 	let stopping: Promise<void> | undefined;
 	const stop = () => {
-		stopping ??= (async () => {
-			for (const step of undo.reverse()) await step();
-		})();
+		stopping ??= undoAll(undo.reverse(), createLogger(config.logLevel).child({ mod: "node" }));
 		return stopping;
 	};
 	try {
@@ -66,11 +100,11 @@ export async function startNode(config: Config, onFatal: (error: Error) => void 
 		if ((config.services ?? SERVICES).includes("api")) runtime.shopActions = await publishedActions();
 		for (const name of config.services ?? SERVICES) broker.createService(await loadService(name));
 		const ops = await startOpsServer(opsAddress(config), runtime.health, { "/metrics": () => runtime.metrics.page() });
-		undo.push(() => ops.close());
-		undo.push(() => broker.stop());
+		undo.push({ what: "operators' pages", run: () => ops.close() });
+		undo.push({ what: "services", ms: SERVICES_STOP_MS, run: () => broker.stop(), leave: () => natsGuard?.leave() });
 		await broker.start();
 		isStarted = true;
-		undo.push(async () => runtime.health.drain());
+		undo.push({ what: "readiness", run: async () => runtime.health.drain() });
 		runtime.events.open();
 		return { broker, mongodbUri, opsUrl: `http://127.0.0.1:${ops.port}`, stop };
 	} catch (error) {
@@ -79,14 +113,10 @@ export async function startNode(config: Config, onFatal: (error: Error) => void 
 	}
 }
 
-async function startOwnDatabase(
-	config: Config,
-	undo: (() => Promise<void>)[],
-	onFatal: (error: Error) => void,
-): Promise<string> {
+async function startOwnDatabase(config: Config, undo: Step[], onFatal: (error: Error) => void): Promise<string> {
 	const server = await startEmbeddedMongod({ dataDir: join(config.dataDir, "mongod") });
 	server.onExit(onFatal);
-	undo.push(() => server.close());
+	undo.push({ what: "embedded database", ms: EMBEDDED_STOP_MS, run: () => server.close() });
 	return server.uri;
 }
 
@@ -100,10 +130,10 @@ async function startEngines(
 	config: Config,
 	mongodbUri: string,
 	isBrokerUp: () => boolean,
-	undo: (() => Promise<void>)[],
+	undo: Step[],
 ): Promise<Runtime> {
 	const database = createDatabase(mongodbUri, config.serviceMongodbUris, createClock(config.clockShiftMs));
-	undo.push(() => database.close());
+	undo.push({ what: "database", run: () => database.close() });
 	await database.start();
 	const [events, jobs, cache] = [createEventBus(config), createJobQueue(config), createCacheStore(config)];
 	const secret = config.secret ?? (await generatedSecret(config.dataDir));
@@ -129,8 +159,9 @@ async function startEngines(
 			optional: { events: () => events.isReady(), jobs: () => jobs.isReady(), cache: () => cache.isReady() },
 		}),
 	};
-	for (const engine of [runtime.events, runtime.jobs, runtime.cache, runtime.mail]) {
-		undo.push(() => engine.stop());
+	const { mail } = runtime;
+	for (const [what, engine] of Object.entries({ events, jobs, cache, mail })) {
+		undo.push({ what, run: () => engine.stop() });
 		await engine.start();
 	}
 	return runtime;

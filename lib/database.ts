@@ -62,7 +62,7 @@ export function createDatabase(uri: string, serviceUris: Readonly<Record<string,
 		},
 		async close() {
 			for (const { clock } of connections.values()) clock.stop();
-			await Promise.all([...connections.values()].map(({ connection }) => connection.close()));
+			await Promise.all([...connections.values()].map(({ connection }) => connection.close(true)));
 			connections.clear();
 		},
 	};

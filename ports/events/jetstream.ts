@@ -13,6 +13,7 @@ import {
 	StorageType,
 } from "nats";
 import type { Logger } from "pino";
+import { endsWithin } from "../../lib/deadline.ts";
 import { natsOptions } from "../../lib/nats-url.ts";
 import type { DomainEvent, EventBus, EventConsumer, EventHandler, EventName } from "./port.ts";
 
@@ -27,6 +28,7 @@ const WORKING_EVERY_MS = 3_000;
 const REDELIVER_BASE_MS = 200;
 const REDELIVER_MAX_MS = 5_000;
 const TIMEOUT_MS = 5_000;
+const STOP_MS = 1_500;
 const RECOVER_AFTER_MS = 250;
 /** How soon a node that only publishes notices that another one had to make the stream anew. */
 const CHECK_EVERY_MS = 5_000;
@@ -104,8 +106,9 @@ export class JetStreamEvents implements EventBus {
 		this.#isUp = false;
 		this.#isStopped = true;
 		clearInterval(this.#check);
-		await Promise.all(this.#subscriptions.map(subscription => closeQuietly(subscription)));
-		await Promise.allSettled([...this.#running]);
+		const closed = Promise.all(this.#subscriptions.map(subscription => closeQuietly(subscription)));
+		// What does not end is delivered again; a frozen server would not let it end at all.
+		await endsWithin(STOP_MS, Promise.allSettled([closed, ...this.#running]));
 		await this.#connection?.close();
 	}
 

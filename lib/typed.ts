@@ -37,6 +37,8 @@ export interface AppMeta {
 	ifMatch?: number;
 	/** From `X-Order-Token`: what lets a guest read an order. */
 	orderToken?: string;
+	/** Names the upload in `ctx.stream`, for the hint that nobody waits for it any more. */
+	uploadId?: string;
 	/** Answer: the gateway turns these into the status and headers. */
 	$statusCode?: number;
 	$responseHeaders?: Record<string, string>;
@@ -193,6 +195,20 @@ export function defineMixin<V, M = object>(
 	return definition as unknown as Partial<ServiceSchema>;
 }
 
+/**
+ * The validator leaves `undefined` where a rule of a missing field has a check of its own, and the database would keep
+ * that as a null. @param check what the rule of the whole object has already
+ */
+function withoutUndefined(check: unknown): (value: unknown, ...rest: unknown[]) => unknown {
+	return (value, ...rest) => {
+		const checked: unknown = typeof check === "function" ? check(value, ...rest) : value;
+		if (typeof checked !== "object" || checked === null) return checked;
+		const fields = checked as Record<string, unknown>;
+		for (const name of Object.keys(fields)) if (fields[name] === undefined) delete fields[name];
+		return fields;
+	};
+}
+
 /** Refuses unknown fields at every level of a rule, without changing the rule it is given. */
 function strict(rules: ParamRule): ParamRule {
 	if (typeof rules === "string") return rules;
@@ -200,7 +216,10 @@ function strict(rules: ParamRule): ParamRule {
 		if (Array.isArray(rule)) return rule.map(walk);
 		if (typeof rule !== "object" || rule === null || rule instanceof RegExp) return rule;
 		const copy: Record<string, unknown> = { ...rule };
-		if (copy["type"] === "object" && copy["strict"] === undefined) copy["strict"] = true;
+		if (copy["type"] === "object") {
+			copy["strict"] ??= true;
+			copy["custom"] = withoutUndefined(copy["custom"]);
+		}
 		for (const key of ["props", "properties"]) {
 			const nested = copy[key];
 			if (typeof nested !== "object" || nested === null) continue;

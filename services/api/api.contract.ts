@@ -30,6 +30,15 @@ export interface ApiActions {
 	"api.actions": Action<void, { items: RegistryAction[] }>;
 }
 
+/** Broadcast, not durable: what nobody told to stop ends at its bounds. */
+export interface ApiHints {
+	/** Who sent this upload has gone without its answer. */
+	"upload.abandoned": { uploadId: string };
+}
+
+declare module "../../lib/hints.ts" {
+	interface HintContracts extends ApiHints {}
+}
 declare module "../../lib/contracts.ts" {
 	interface ActionContracts extends ApiActions {}
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -5,6 +6,7 @@ import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { DomainError, errorType, notFound, suspicionOf } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
+import { broadcastHint } from "../../lib/hints.ts";
 import { createFixedLogger, createLogger } from "../../lib/logger.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { listen } from "../../lib/ops-server.ts";
@@ -54,6 +56,8 @@ interface Methods {
 	/** Answers a request whose route is known; also asked by moleculer-web. */
 	aliasHandler(request: WebRequest, response: ServerResponse, alias: { match: Match }): Promise<true>;
 	callAction(request: WebRequest, response: ServerResponse, match: Match): Promise<void>;
+	/** Stops the work on an upload that nobody waits for. */
+	whenLeft(response: ServerResponse, stream: Readable, uploadId: string): void;
 	/** Tells whoever watches over the shop what was refused to whom. */
 	watch(request: WebRequest, error: unknown): void;
 	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: Readable }>;
@@ -227,7 +231,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			const meta: AppMeta = { ...metaOf(request, route), clientAddress: address, ...(user ? { user } : {}) };
 			const { params, stream } = await this.paramsOf(request, match);
 			if (response.destroyed) throw gone();
-			if (stream) response.once("close", () => response.writableFinished || stream.destroy(gone()));
+			if (stream) {
+				meta.uploadId = randomUUID();
+				this.whenLeft(response, stream, meta.uploadId);
+			}
 			const ctx = request.$ctx;
 			if (!ctx) throw new Error("The request has no context");
 			const options = { meta, ...(stream === undefined ? {} : { stream, timeout: route.timeout ?? 0, retries: 0 }) };
@@ -244,6 +251,14 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				throw error;
 			}
 		},
+		whenLeft(response, stream, uploadId) {
+			response.once("close", () => {
+				if (response.writableFinished) return;
+				stream.destroy(gone());
+				// A stream that was sent whole has nothing left to end by: whoever works on it is told.
+				broadcastHint(this.broker, "upload.abandoned", { uploadId });
+			});
+		},
 		watch(request, error) {
 			const { match, userId: account, requestId } = request.$exchange;
 			const event = match && refusedAccess(error, match.route.isAuth);
@@ -253,10 +268,10 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		async paramsOf(request, match) {
 			const params = urlParams(match, request.$exchange.query);
-			const { body, absentWhenNull } = match.route;
+			const { body, prune } = match.route;
 			if (body === "json") {
 				const fields = await readJson(request);
-				for (const name of absentWhenNull) if (fields[name] === null) delete fields[name];
+				prune(fields);
 				return { params: { ...fields, ...params } };
 			}
 			if (body === "stream") return { params, stream: openStream(request) };

@@ -1,3 +1,4 @@
+import type { HintContracts } from "../../lib/hints.ts";
 import { defineService } from "../../lib/typed.ts";
 import { commands } from "../../mixins/commands.mixin.ts";
 import { consumer } from "../../mixins/consumer.mixin.ts";
@@ -46,6 +47,13 @@ export default defineService<Record<string, unknown>, object, ProductsVars>()({
 			},
 		}),
 	],
+	events: {
+		"upload.abandoned": {
+			handler(ctx) {
+				this.uploads.abandon((ctx.params as HintContracts["upload.abandoned"]).uploadId);
+			},
+		},
+	},
 	actions: { ...shopActions, ...productActions, ...categoryActions, ...importActions },
 
 	created() {

@@ -9,6 +9,7 @@ import type { DemoLoader } from "./demo/demo-loader.ts";
 import type { importChunkModel, importJobModel } from "./import/import.model.ts";
 import type { ImportRepository } from "./import/import.repository.ts";
 import type { ImportWorker } from "./import/import-worker.ts";
+import type { Uploads } from "./import/uploads.ts";
 import type { LevelsRepository } from "./levels.repository.ts";
 import type { categoriesModel, levelModel, productModel } from "./products.model.ts";
 import type { ProductsRepository } from "./products.repository.ts";
@@ -22,6 +23,7 @@ export interface ProductsParts {
 	categoryMover: CategoryMover;
 	imports: ImportRepository;
 	importWorker: ImportWorker;
+	uploads: Uploads;
 	demoLoader: DemoLoader;
 	/** Receives the demo's stock as soon as inventory is there. */
 	demoStock: Loop;

@@ -7,6 +7,7 @@ import { DemoLoader } from "./demo/demo-loader.ts";
 import { ImportRepository } from "./import/import.repository.ts";
 import { ImportWorker } from "./import/import-worker.ts";
 import { RowWriter } from "./import/row-writer.ts";
+import { Uploads } from "./import/uploads.ts";
 import { LevelsRepository } from "./levels.repository.ts";
 import { ProductsRepository } from "./products.repository.ts";
 import type { ProductsParts, ProductsService } from "./products.types.ts";
@@ -62,5 +63,17 @@ export function wire(service: ProductsService): ProductsParts {
 	};
 	const demoStock = createLoop(DEMO_RETRY_MS, stockDemo, error);
 	const categoryMover = new CategoryMover(categories, products, { moved: isStale, error });
-	return { products, categories, levels, catalogue, categoryMover, imports, importWorker, demoLoader, demoStock };
+	const uploads = new Uploads();
+	return {
+		products,
+		categories,
+		levels,
+		catalogue,
+		categoryMover,
+		imports,
+		importWorker,
+		uploads,
+		demoLoader,
+		demoStock,
+	};
 }

@@ -100,6 +100,18 @@ describe("A mistake of the client", () => {
 		expect((await rawRequest(`${client.url}/api/v1/carts`, { method: "POST", headers, body })).status).toBe(400);
 	});
 
+	it("is none when it is a null for what may be left out, at any depth", async () => {
+		const cart = await cartWith(client, "LAMP");
+		const body = checkoutBody(cart);
+		const shippingAddress = { ...body.shippingAddress, company: null, line2: null, region: null, phone: null };
+		const nulls = { ...body, billingAddress: null, shippingAddress };
+		const placed = await client.post(`/carts/${cart.id}/checkout`, nulls, { key: "an-order-with-nulls" });
+		expect([placed.status, placed.body.shippingAddress]).toEqual([201, body.shippingAddress]);
+		// It is the same request, so its key is no other's.
+		const again = await client.post(`/carts/${cart.id}/checkout`, body, { key: "an-order-with-nulls" });
+		expect([again.status, again.text]).toEqual([201, placed.text]);
+	});
+
 	it("of 24 broken cards and as many bad requests does not close the checkout for others", async () => {
 		await stockProduct(client, token, { sku: "SHADE", stock: 60 });
 		const broken = await Promise.all(

@@ -1,6 +1,7 @@
 import type { ErrorType } from "../../../lib/errors.ts";
 import { type Access, mayDo, type Principal } from "../../../lib/permissions.ts";
 import type { OpenApiNote, RestRoute } from "../../../lib/typed.ts";
+import { type Prune, pruneFields } from "./absent.ts";
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type Method = (typeof METHODS)[number];
@@ -42,8 +43,8 @@ export interface Route {
 	isShared: boolean;
 	takesKey: boolean;
 	coercions: ReadonlyMap<string, Coercion>;
-	/** Fields that may be left out and know no null: there null says the same as nothing, as the validator has it. */
-	absentWhenNull: readonly string[];
+	/** Takes out of its body the nulls that say nothing. */
+	prune: Prune;
 	timeout: number | undefined;
 	source: RegisteredAction;
 }
@@ -83,7 +84,7 @@ export function compileRoute(action: RegisteredAction): Route | undefined {
 		isShared: method === "GET" && action.permissions === "anyone" && action.cached !== undefined,
 		takesKey: method === "POST" && rest.isAuth !== true && isKept(action),
 		coercions: readCoercions(action.params),
-		absentWhenNull: Object.entries(paramsOf(action)).flatMap(([name, rule]) => (isOptional(rule) ? [name] : [])),
+		prune: pruneFields(paramsOf(action)),
 		timeout: typeof action.timeout === "number" ? action.timeout : undefined,
 		source: action,
 	};
@@ -153,13 +154,6 @@ function readCoercions(params: unknown): Map<string, Coercion> {
 
 const paramsOf = ({ params }: RegisteredAction): object =>
 	typeof params === "object" && params !== null ? params : {};
-
-/** And not nullable. */
-function isOptional(rule: unknown): boolean {
-	if (typeof rule === "string") return /\|optional\b/.test(rule) && !rule.includes("|nullable");
-	const { optional, nullable } = (rule ?? {}) as { optional?: unknown; nullable?: unknown };
-	return optional === true && nullable !== true;
-}
 
 function coercionOf(rule: unknown): Coercion | undefined {
 	if (Array.isArray(rule)) return rule.map(coercionOf).find(found => found !== undefined);

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { DomainError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
 import { idRule } from "../../../lib/rules.ts";
-import { spool } from "../import/spool.ts";
+import { type Chunk, spool } from "../import/spool.ts";
 import type { ProductsActionGroup } from "../products.types.ts";
 import { IMPORT_QUEUE } from "../products.types.ts";
 
@@ -30,7 +30,8 @@ export const importActions: ProductsActionGroup<"import" | "importJob"> = {
 			const { clock, jobs } = this.broker.stoa;
 			const jobId = newId("job", clock.nowMs());
 			try {
-				const spooled = await spool(stream as Readable, chunk => this.imports.store(jobId, chunk, clock.now()));
+				const store = (chunk: Chunk) => this.imports.store(jobId, chunk, clock.now());
+				const spooled = await this.uploads.run(ctx.meta.uploadId, signal => spool(stream as Readable, store, signal));
 				await this.imports.create(jobId, spooled, ctx.params.stock ?? 0, clock.now());
 			} catch (error) {
 				await this.imports.discard(jobId);

@@ -25,6 +25,18 @@ export interface RowError {
 	message: string;
 }
 
+/** A file that is no catalogue shows that before it has cost much: most of its rows are refused. */
+const MAX_REFUSED = 20_000;
+
+/** Whether it is not worth to go on with a file. */
+export const isHopeless = ({ failed, processed }: { failed: number; processed: number }): boolean =>
+	failed > MAX_REFUSED && failed * 2 > processed;
+
+export const HOPELESS: RowError = {
+	code: "TOO_MANY_REFUSED",
+	message: `More than ${MAX_REFUSED} rows, and more than half of all, were refused: the rest was not read`,
+};
+
 const ATTRIBUTE_NAME = /^(?!__proto__$|constructor$|prototype$)[^$.\0][^.\0]{0,199}$/;
 const MAX_ATTRIBUTES = 1_000;
 

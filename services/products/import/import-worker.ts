@@ -5,7 +5,7 @@ import { createLoop, type Loop } from "../../../lib/loop.ts";
 import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import type { CategoriesRepository } from "../categories.repository.ts";
 import { type Categories, pathTo } from "../domain/categories.ts";
-import { parseRow } from "../domain/import-row.ts";
+import { HOPELESS, isHopeless, parseRow } from "../domain/import-row.ts";
 import type { ImportJobDocument } from "./import.model.ts";
 import type { BatchResult, ImportRepository } from "./import.repository.ts";
 import type { NumberedRow, RowWriter, Written } from "./row-writer.ts";
@@ -94,9 +94,15 @@ export class ImportWorker {
 			while (job.line < chunk.lines.length) {
 				if (this.#isStopping) return imports.letGo(job._id, owner);
 				const lines = chunk.lines.slice(job.line, job.line + BATCH_ROWS);
-				const isOurs = await this.#batch(job, owner, lines, chunk.firstLine + job.line + 1);
+				const row = chunk.firstLine + job.line + 1;
+				const isOurs = await this.#batch(job, owner, lines, row);
 				if (!isOurs) return;
 				job.line += lines.length;
+				if (isHopeless(job))
+					return imports.finish(job._id, owner, "failed", new Date(nowMs()), {
+						row: row + lines.length - 1,
+						...HOPELESS,
+					});
 			}
 			if (!(await imports.nextChunk(job, owner))) return;
 		}
@@ -132,7 +138,11 @@ export class ImportWorker {
 			errors: written.errors.sort((a, b) => a.row - b.row),
 		};
 		const isOurs = await imports.advance(job, owner, counts, event);
-		if (isOurs) job.attempts = 1;
+		if (isOurs) {
+			job.attempts = 1;
+			job.processed += processed;
+			job.failed += written.errors.length;
+		}
 		await onBatch(job._id);
 		return isOurs;
 	}

@@ -203,12 +203,15 @@ export class ImportRepository {
 		return modifiedCount === 1;
 	}
 
-	/** Ends a job that is still this owner's. Its chunks go with it, and with nobody else's word. */
-	async finish(id: string, owner: string, status: "done" | "failed", now: Date): Promise<void> {
-		const { modifiedCount } = await this.#jobs.updateOne(
-			{ _id: id, owner, status: "running" },
-			{ $set: { status, finishedAt: now } },
-		);
+	/**
+	 * Ends a job that is still this owner's. Its chunks go with it, and with nobody else's word.
+	 * @param why what stands first among its errors
+	 */
+	async finish(id: string, owner: string, status: "done" | "failed", now: Date, why?: BatchResult["errors"][number]) {
+		const { modifiedCount } = await this.#jobs.updateOne({ _id: id, owner, status: "running" }, {
+			$set: { status, finishedAt: now },
+			...(why ? { $push: { errors: { $each: [why], $position: 0 } } } : {}),
+		} as never);
 		if (modifiedCount === 1) await this.discard(id);
 	}
 }

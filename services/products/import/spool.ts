@@ -31,9 +31,14 @@ export interface Spooled {
 /**
  * Cuts a file into chunks of whole lines. Nothing is read ahead while `store` is busy, so memory does not grow with
  * the file. A file that is gzip by its first bytes is unpacked; the limits count what comes out.
+ * @param signal ends it when nobody waits for it any more, however much of a small file is still to be unpacked
  * @throws PAYLOAD_TOO_LARGE above 1 GiB, 1 MB a line, 5,000,000 lines or 100,000 blank ones; BAD_REQUEST for broken gzip
  */
-export async function spool(source: AsyncIterable<Buffer>, store: (chunk: Chunk) => Promise<void>): Promise<Spooled> {
+export async function spool(
+	source: AsyncIterable<Buffer>,
+	store: (chunk: Chunk) => Promise<void>,
+	signal?: AbortSignal,
+): Promise<Spooled> {
 	let bytes = 0;
 	let lines = 0;
 	let rows = 0;
@@ -71,6 +76,7 @@ export async function spool(source: AsyncIterable<Buffer>, store: (chunk: Chunk)
 	};
 
 	for await (const part of unpacked(source)) {
+		signal?.throwIfAborted();
 		bytes += part.length;
 		if (bytes > MAX_FILE_BYTES) throw tooLarge("The file is larger than 1 GiB");
 		let start = 0;
@@ -83,6 +89,7 @@ export async function spool(source: AsyncIterable<Buffer>, store: (chunk: Chunk)
 	}
 	if (lineBytes > 0) await endLine();
 	await flush();
+	signal?.throwIfAborted();
 	return { chunks, rows };
 }
 

@@ -1,7 +1,7 @@
 import { Breaker } from "../../lib/breaker.ts";
 import { DomainError, errorType } from "../../lib/errors.ts";
 
-/** A provider that is silent five times in a row is not asked for a second, then by one. */
+/** A provider that is silent five times in a row is asked by one at a time only. */
 const SETTINGS = { threshold: 5, restMs: 1_000 };
 
 export type Guard = <T>(call: () => Promise<T>) => Promise<T>;
@@ -17,8 +17,21 @@ export function createProviderGuard(ping: () => Promise<unknown>, breaker = new 
 			() => true,
 			error => !isSilent(error),
 		);
+	let asked: Promise<boolean> | undefined;
+	/** One question for all who come while it rests: it is over for everybody with its first answer. */
+	const isBack = () => {
+		asked ??= isThere()
+			.then(isAnswered => {
+				if (isAnswered) breaker.answered();
+				return isAnswered;
+			})
+			.finally(() => {
+				asked = undefined;
+			});
+		return asked;
+	};
 	return async call => {
-		if (!breaker.mayPass())
+		if (!breaker.mayPass() && !(await isBack()))
 			throw new DomainError("SERVICE_UNAVAILABLE", "The payment provider does not answer; try again", {
 				retryAfterSeconds: 1,
 			});

@@ -74,4 +74,21 @@ describe("The guard of a provider", () => {
 		await guard(broken).catch(() => undefined);
 		expect(await guard(() => Promise.resolve("charged"))).toBe("charged");
 	});
+
+	it("lets everybody pass the moment the provider is back, and asks it one question at a time until then", async () => {
+		const { breaker, open } = setUp();
+		let [pings, isBack] = [0, false];
+		const ping = () => {
+			pings++;
+			return isBack ? Promise.resolve() : timeout();
+		};
+		const guard = createProviderGuard(ping, breaker);
+		open();
+		const refused = await Promise.allSettled(Array.from({ length: 60 }, () => guard(() => Promise.resolve("charged"))));
+		expect([new Set(refused.map(({ status }) => status)), pings]).toEqual([new Set(["rejected"]), 1]);
+		isBack = true;
+		// Its rest is not over: no time has passed.
+		expect(await guard(() => Promise.resolve("charged"))).toBe("charged");
+		expect([breaker.state, pings]).toEqual(["closed", 2]);
+	});
 });

@@ -1,5 +1,5 @@
-import { Session } from "node:inspector/promises";
-import { rawRequest, startGateway, type TestGateway } from "../support/gateway.ts";
+import type { rawRequest, TestGateway } from "../support/gateway.ts";
+import { countSteps, type StepCounter } from "../support/steps.ts";
 
 const HEADERS = [
 	"accept",
@@ -24,29 +24,25 @@ const [SHORT, LONG] = [3_000, 15_000];
 
 describe("A header of 16 kB", () => {
 	let gateway: TestGateway;
-	const session = new Session();
+	let counter: StepCounter;
+	let send: typeof rawRequest;
 	beforeAll(async () => {
-		gateway = await startGateway({ TRUSTED_PROXIES: "127.0.0.0/8,10.0.0.0/8", CORS_ORIGINS: "https://shop.example" });
-		session.connect();
-		await session.post("Profiler.enable");
-		await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
+		counter = await countSteps(/\/(?:lib|services\/api|middlewares)\//);
+		const support = await import("../support/gateway.ts");
+		send = support.rawRequest;
+		gateway = await support.startGateway({
+			TRUSTED_PROXIES: "127.0.0.0/8,10.0.0.0/8",
+			CORS_ORIGINS: "https://shop.example",
+		});
 	}, 30_000);
 	afterAll(async () => {
-		session.disconnect();
+		counter?.stop();
 		await gateway?.stop();
 	});
 
-	/** How often any block of the shop's own code ran since it was asked last: steps, not time. */
-	const steps = async (): Promise<number> => {
-		const { result } = await session.post("Profiler.takePreciseCoverage");
-		return result
-			.filter(({ url }) => /\/(?:lib|services\/api|middlewares)\//.test(url) && !url.includes("node_modules"))
-			.flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges.map(({ count }) => count)))
-			.reduce((sum, count) => sum + count, 0);
-	};
 	const work = async (header: string, filler: string, length: number): Promise<number> => {
 		const value = `a${filler.repeat(Math.floor(length / filler.length))}b`;
-		await steps();
+		await counter.steps();
 		for (const [method, path] of [
 			["GET", "/things"],
 			["POST", "/things/1/pay"],
@@ -54,14 +50,14 @@ describe("A header of 16 kB", () => {
 		] as const) {
 			const headers = { "content-type": "application/json", [header]: value };
 			const body = method === "POST" ? "{}" : undefined;
-			const { status } = await rawRequest(`${gateway.client.url}/api/v1${path}`, {
+			const { status } = await send(`${gateway.client.url}/api/v1${path}`, {
 				method,
 				headers,
 				...(body ? { body } : {}),
 			});
 			expect([header, filler, status < 500]).toEqual([header, filler, true]);
 		}
-		return steps();
+		return counter.steps();
 	};
 
 	it.each(HEADERS)("costs steps in proportion to its length at most, whatever stands in it: %s", async header => {
@@ -75,6 +71,6 @@ describe("A header of 16 kB", () => {
 
 	it("is the most that is read at all", async () => {
 		const headers = { "accept-encoding": "x".repeat(17_000) };
-		expect((await rawRequest(`${gateway.client.url}/health/live`, { headers })).status).toBe(431);
+		expect((await send(`${gateway.client.url}/health/live`, { headers })).status).toBe(431);
 	});
 });

@@ -4,6 +4,17 @@ import { type MailMessage, type MailTransport, UnusableAddress } from "./port.ts
 
 const TIMEOUT_MS = 10_000;
 
+/** What nodemailer tells beside the text. */
+interface SmtpError extends Error {
+	code?: string;
+	responseCode?: number;
+	command?: string;
+}
+
+/** Without the text: mail servers repeat the recipient's address in it, and errors are logged and kept with events. */
+const whatHappened = ({ code = "unknown", responseCode, command }: SmtpError): string =>
+	`The mail server did not take the message: ${code}${responseCode ? ` ${responseCode}` : ""}${command ? ` at ${command}` : ""}`;
+
 export class SmtpMail implements MailTransport {
 	readonly engine = "smtp";
 	readonly url = undefined;
@@ -43,11 +54,11 @@ export class SmtpMail implements MailTransport {
 		const address = parseEmail(message.to);
 		// Text is parsed as a list of recipients somewhere along the way: an address is handed on as one, or not at all.
 		if (address === undefined) throw new UnusableAddress();
-		await this.#transporter.sendMail({
-			...message,
-			from: this.#from,
-			to: { name: "", address },
-			envelope: { from: this.#from.address, to: [address] },
-		});
+		const envelope = { from: this.#from.address, to: [address] };
+		await this.#transporter
+			.sendMail({ ...message, from: this.#from, to: { name: "", address }, envelope })
+			.catch((error: SmtpError) => {
+				throw new Error(whatHappened(error));
+			});
 	}
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { freePort } from "../../cluster/ports.ts";
 import { Mailbox } from "../../ports/mail/mailbox.ts";
 import type { MailMessage, MailTransport } from "../../ports/mail/port.ts";
@@ -167,6 +168,16 @@ describe("SMTP", () => {
 			await transport.stop();
 			await server.stop();
 		}
+	});
+
+	it("What a server says of a recipient goes no further than a code: errors are logged and kept", async () => {
+		const transport = await started(new SmtpMail(smtp.url, { name: "Stoa", address: "shop@shop.test" }));
+		const error: Error = await transport.send({ ...mail(22), to: "nobody.known@shop.test" }).then(
+			() => new Error("it was sent"),
+			failure => failure,
+		);
+		expect(error.message).toBe("The mail server did not take the message: EENVELOPE 550 at RCPT TO");
+		expect(inspect(error, { depth: 9, showHidden: true })).not.toContain("nobody.known");
 	});
 
 	it("A subject or recipient cannot add headers", async () => {

@@ -15,12 +15,17 @@ export interface TestSmtpServer {
 	stop(): Promise<void>;
 }
 
-/** A real SMTP server on loopback that keeps what it is sent. @param wantedPort a free one unless stated */
+const NO_USER = { responseCode: 550 };
+
+/** A real SMTP server on loopback that keeps what it is sent; it knows everybody but `nobody…`. @param wantedPort a free one unless stated */
 export async function startSmtpServer(wantedPort = 0): Promise<TestSmtpServer> {
 	const mails: ReceivedMail[] = [];
 	const server = new SMTPServer({
 		authOptional: true,
 		disabledCommands: ["STARTTLS"],
+		onRcptTo({ address }, _session, done) {
+			done(address.startsWith("nobody") ? Object.assign(new Error(`<${address}>: no such user`), NO_USER) : undefined);
+		},
 		onData(stream, session, done) {
 			let source = "";
 			stream.setEncoding("utf8");

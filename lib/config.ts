@@ -120,8 +120,11 @@ class Reader {
 		if (text === undefined) return undefined;
 		// A Unix socket in a MongoDB URI has no host that `URL` would accept; the scheme is all there is to check.
 		const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(text)?.[1];
-		const isReadable = scheme?.startsWith("mongodb") || URL.canParse(text);
-		if (scheme && protocols.includes(scheme) && isReadable && text.length > scheme.length + 3) return text;
+		if (scheme && protocols.includes(scheme) && text.length > scheme.length + 3) {
+			if (scheme.startsWith("mongodb") || URL.canParse(text)) return text;
+			this.mistakes.push(`${name} is not a URL: one server; in user and password, all but letters and digits as %XX`);
+			return undefined;
+		}
 		this.mistakes.push(`${name} must be a URL that starts with ${protocols.map(p => `${p}://`).join(" or ")}`);
 		return undefined;
 	}

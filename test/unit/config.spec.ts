@@ -202,6 +202,12 @@ describe("Settings", () => {
 		expect(loadConfig({ PUBLIC_URL: "http://localhost:8080/stoa//" }).publicUrl).toBe("http://localhost:8080/stoa");
 	});
 
+	it("refuse a URL whose password ends it early, and do not tell it", () => {
+		const mistakes = mistakesOf({ SMTP_URL: "smtps://apikey:hunter2/hunter2@mail.example" });
+		expect(mistakes).toEqual([expect.stringMatching(/^SMTP_URL .*%XX/)]);
+		expect(mistakes.join()).not.toContain("hunter2");
+	});
+
 	it("refuse a first admin whom the password policy would refuse later", () => {
 		const admin = { STOA_ADMIN_EMAIL: "the.owner@shop.test" };
 		for (const password of ["P@ssw0rd1234", "🦀🐙🦑🐡🐠🐟", "the.owner@shop.test"])

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { type EmbeddedMongod, startEmbeddedMongod } from "../../embedded-mongod/src/index.ts";
 import { encodeCursor } from "../../lib/cursor.ts";
 import { sign, testWebhookSecret } from "../../lib/webhook-signature.ts";
-import { Client } from "../support/client.ts";
+import { Client, type Json } from "../support/client.ts";
 import { rawRequest } from "../support/gateway.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { ADMIN, adminToken, cartWith, checkoutBody, stockProduct } from "../support/shop.ts";
@@ -110,6 +110,41 @@ describe("A mistake of the client", () => {
 		// It is the same request, so its key is no other's.
 		const again = await client.post(`/carts/${cart.id}/checkout`, body, { key: "an-order-with-nulls" });
 		expect([again.status, again.text]).toEqual([201, placed.text]);
+	});
+
+	it.each([
+		"1",
+		"{}",
+		"null",
+		'{"sku":1}',
+	])("in each of thousands of items, %s, is one mistake: there are too many", async item => {
+		const items = Array.from({ length: Math.floor(63_000 / (item.length + 1)) }, () => item);
+		const text = `{"lines":[${items.join(",")}]}`;
+		const answer = await client.post("/carts", text, { headers: { "content-type": "application/json" } });
+		expect([answer.status, answer.body.errors]).toEqual([
+			422,
+			[{ field: "lines", code: "arrayMax", message: expect.any(String) }],
+		]);
+	});
+
+	it("in very many fields is told a hundred times at most, and shortly", async () => {
+		const lines = Array.from({ length: 100 }, () => ({ sku: "", quantity: -1, ["x".repeat(300)]: 1 }));
+		const answer = await client.post("/carts", { lines, ["y".repeat(20_000)]: 1 });
+		expect([answer.status, answer.body.errors.length]).toEqual([422, 100]);
+		expect(answer.text.length).toBeLessThan(50_000);
+	});
+
+	it("cannot be made in a list without an end: every one that a body has is bounded", async () => {
+		const { components: _, ...document } = (await client.get("/openapi.json")).body;
+		const unbounded: string[] = [];
+		const walk = (where: string, schema: Json): void => {
+			if (typeof schema !== "object" || schema === null) return;
+			if (schema.type === "array" && typeof schema.maxItems !== "number") unbounded.push(where);
+			for (const [name, inner] of Object.entries(schema)) walk(`${where}.${name}`, inner);
+		};
+		for (const [path, methods] of Object.entries<Json>(document.paths))
+			for (const [method, { requestBody }] of Object.entries<Json>(methods)) walk(`${method} ${path}`, requestBody);
+		expect(unbounded).toEqual([]);
 	});
 
 	it("of 24 broken cards and as many bad requests does not close the checkout for others", async () => {

@@ -46,3 +46,16 @@ describe("A null in a body", () => {
 		expect(pruned(body)).toEqual(expected ?? body);
 	});
 });
+
+describe("A list in a body", () => {
+	const lists = { lines: { type: "array", max: 2, items: { type: "array", max: 1 } }, byName: { type: "record" } };
+	it.each([
+		[{ lines: [1, 2, 3] }, "lines"],
+		[{ lines: [[], [1, 2]] }, "lines[1]"],
+		[{ byName: Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`k${i}`, 1])) }, "byName"],
+	])("that is too long is refused before its items are looked at", (body, field) => {
+		expect(() => pruneFields(lists)(body)).toThrow(
+			expect.objectContaining({ data: { errors: [{ field, code: "arrayMax", message: expect.any(String) }] } }),
+		);
+	});
+});

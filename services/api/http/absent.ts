@@ -1,5 +1,13 @@
-/** Takes out of a body, in place, what says nothing. */
-export type Prune = (value: unknown) => void;
+import { DomainError } from "../../../lib/errors.ts";
+
+/**
+ * Takes out of a body, in place, what says nothing.
+ * @throws VALIDATION_ERROR for a list that is too long, before each of its items gets an error of its own
+ */
+export type Prune = (value: unknown, path?: string) => void;
+
+/** More names of its own than any document of the shop has. */
+const MAX_NAMES = 1_000;
 
 type Rule = Record<string, unknown>;
 
@@ -16,10 +24,10 @@ export function pruneFields(fields: object): Prune {
 		const prune = pruneOf(rule);
 		if (prune) inner.push([name, prune]);
 	}
-	return value => {
+	return (value, path) => {
 		if (!isObject(value)) return;
 		for (const name of absent) if (value[name] === null) delete value[name];
-		for (const [name, prune] of inner) prune(value[name]);
+		for (const [name, prune] of inner) prune(value[name], path === undefined ? name : `${path}.${name}`);
 	};
 }
 
@@ -27,7 +35,7 @@ export function pruneFields(fields: object): Prune {
 function pruneOf(rule: unknown): Prune | undefined {
 	if (Array.isArray(rule)) return all(rule);
 	if (!isObject(rule)) return undefined;
-	const { type, props, properties, items, rules, value: valueRule } = rule;
+	const { type, props, properties, items, max, rules, value: valueRule } = rule;
 	if (type === "multi") return Array.isArray(rules) ? all(rules) : undefined;
 	if (type === "object") {
 		const fields = props ?? properties;
@@ -35,16 +43,26 @@ function pruneOf(rule: unknown): Prune | undefined {
 	}
 	if (type !== "array" && type !== "record") return undefined;
 	const prune = pruneOf(type === "array" ? items : valueRule);
-	return prune && (value => isContainer(value) && each(Object.values(value), prune));
+	const most = type === "record" ? MAX_NAMES : typeof max === "number" ? max : Number.POSITIVE_INFINITY;
+	return (value, path = "") => {
+		if (!isContainer(value)) return;
+		const within = Object.entries(value);
+		if (within.length > most) throw tooMany(path, most);
+		if (prune) for (const [at, one] of within) prune(one, type === "array" ? `${path}[${at}]` : path);
+	};
 }
+
+const tooMany = (field: string, most: number): DomainError =>
+	new DomainError("VALIDATION_ERROR", "The request has fields that are not valid", {
+		errors: [{ field, code: "arrayMax", message: `may have at most ${most} entries` }],
+	});
 
 function all(rules: readonly unknown[]): Prune | undefined {
 	const prunes = rules.flatMap(rule => pruneOf(rule) ?? []);
-	return prunes.length === 0 ? undefined : value => each(prunes, prune => prune(value));
-}
-
-function each<T>(items: readonly T[], work: (item: T) => void): void {
-	for (const item of items) work(item);
+	if (prunes.length === 0) return undefined;
+	return (value, path) => {
+		for (const prune of prunes) prune(value, path);
+	};
 }
 
 /** And not nullable. */

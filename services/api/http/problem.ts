@@ -43,6 +43,9 @@ const MESSAGES: Partial<Record<ErrorType, string>> = {
 	RATE_LIMITED: "Too much at once; try again",
 	INTERNAL: "Something went wrong on our side",
 };
+/** Whoever has more mistakes than that reads no more of them. */
+const MAX_ERRORS = 100;
+const MAX_FIELD = 1_000;
 const DEFAULT_RETRY_AFTER = 1;
 /** What `details` must never overwrite. */
 const RESERVED = new Set(["type", "title", "status", "code", "detail", "errors", "requestId"]);
@@ -102,11 +105,11 @@ const messageOf = (error: unknown): string =>
 function fieldErrors(error: unknown): Problem["errors"] {
 	const data = dataField(error);
 	const list = Array.isArray(data) ? data : (dataOf(error).errors ?? []);
-	return list.map((entry: Record<string, unknown>) => {
+	return list.slice(0, MAX_ERRORS).map((entry: Record<string, unknown>) => {
 		const field = String(entry["field"] ?? "");
 		const unknown = entry["type"] === "objectStrict";
 		return {
-			field: unknown ? String(entry["actual"] ?? field) : field,
+			field: (unknown ? String(entry["actual"] ?? field) : field).slice(0, MAX_FIELD),
 			code: unknown ? "unknown" : String(entry["code"] ?? entry["type"] ?? "invalid"),
 			message: unknown ? "is not a known field" : messageFor(entry, field),
 		};

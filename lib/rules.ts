@@ -2,6 +2,7 @@ import { knownExponent } from "./currencies.ts";
 import { isOneLine, parseEmail } from "./email.ts";
 import { SKU_PATTERN } from "./ids.ts";
 import { isCurrency, MAX_PRICE } from "./money.ts";
+import { hasVisible, trimmed } from "./text.ts";
 
 /** Validation rules that several services share, so that one field means the same everywhere. */
 
@@ -52,13 +53,16 @@ export const textRule = (max: number, also: object = {}) => ({
 	empty: false,
 	max,
 	custom(value: unknown, errors: Errors) {
-		if (typeof value === "string" && !isOneLine(value))
+		if (typeof value !== "string") return value;
+		if (!isOneLine(value))
 			errors.push({
 				type: "oneLine",
 				actual: value,
 				message: "may not have control, line-break or direction characters",
 			});
-		return value;
+		else if (value !== "" && !hasVisible(value))
+			errors.push({ type: "visible", actual: value, message: "must have something to see" });
+		return trimmed(value);
 	},
 	...also,
 });

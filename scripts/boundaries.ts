@@ -71,11 +71,11 @@ const RULES: readonly Rule[] = [
 		},
 	},
 	{
-		name: "domain/ imports only itself, lib/{money,ids,errors,email,password-policy}, and types",
+		name: "domain/ imports only itself, lib/{money,ids,errors,email,text,password-policy}, and types",
 		isBroken: ({ from, to, isType }) => {
 			const domain = /^services\/[^/]+\/domain\//.exec(from)?.[0];
 			if (!domain) return false;
-			return !(isType || to.startsWith(domain) || /^lib\/(money|ids|errors|email|password-policy)\.ts$/.test(to));
+			return !(isType || to.startsWith(domain) || /^lib\/(money|ids|errors|email|text|password-policy)\.ts$/.test(to));
 		},
 	},
 	{

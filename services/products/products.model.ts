@@ -12,8 +12,6 @@ export interface ProductDocument extends Omit<ProductState, "status">, Derived {
 	createdBy: string | null;
 	/** The version of the tree that the mover last put it in its place by. */
 	pathVersion?: number;
-	/** The last row of an import that changed it: an earlier one, of a worker that is late, changes it no more. */
-	importedBy?: { jobId: string; row: number };
 	createdAt: Date;
 	updatedAt: Date;
 	deletedAt?: Date;
@@ -49,6 +47,7 @@ const productSchema = new Schema<ProductDocument>(
 					options: Schema.Types.Mixed,
 					available: String,
 					sequence: Number,
+					importedBy: { type: { jobId: String, row: Number, _id: false }, default: undefined },
 					_id: false,
 				},
 			],
@@ -61,7 +60,6 @@ const productSchema = new Schema<ProductDocument>(
 		path: { type: [String], default: undefined },
 		createdBy: String,
 		pathVersion: Number,
-		importedBy: { type: { jobId: String, row: Number, _id: false }, default: undefined },
 		createdAt: Date,
 		updatedAt: Date,
 		deletedAt: Date,

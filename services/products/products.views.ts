@@ -24,7 +24,7 @@ export const productView = ({
 	categories,
 	images,
 	attributes,
-	variants: variants.map(({ sequence: _, ...variant }): Variant => variant),
+	variants: variants.map(({ sequence: _, importedBy: __, ...variant }): Variant => variant),
 	createdAt: createdAt.toISOString(),
 	updatedAt: updatedAt.toISOString(),
 	version,

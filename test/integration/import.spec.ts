@@ -115,10 +115,9 @@ describe("An import", () => {
 			row("BAD-12").replace('"colour"', '"__proto__"'),
 			"[1]",
 			row("BAD-14"),
-			row("BAD-14", { title: "Twice" }),
 		];
 		const job = await imported(lines.join("\r\n"));
-		expect(job).toMatchObject({ status: "done", total: 14, processed: 14, created: 2, updated: 1, failed: 11 });
+		expect(job).toMatchObject({ status: "done", total: 13, processed: 13, created: 2, updated: 0, failed: 11 });
 		expect(job.errors.map(error => [error.row, error.code])).toEqual([
 			[2, "INVALID_JSON"],
 			[4, "VALIDATION_ERROR"],
@@ -132,9 +131,45 @@ describe("An import", () => {
 			[12, "VALIDATION_ERROR"],
 			[13, "INVALID_JSON"],
 		]);
-		expect(await node.broker.call("products.get", { idOrSlug: "imported-bad-14-bad-14" })).toMatchObject({
-			title: "Twice",
-		});
+	});
+
+	it("loses nothing silently: a second row of a SKU is refused and names the first, near or far, new or known", async () => {
+		const rows = Array.from({ length: 700 }, (_, i) => row(`DUP-${i}`));
+		rows[3] = row("DUP-1", { title: "Garden hose" });
+		rows[600] = row("DUP-1", { title: "Far hose" });
+		rows[601] = row("DUP-599");
+		for (const known of [
+			{ created: 697, updated: 0 },
+			{ created: 0, updated: 697 },
+		]) {
+			const job = await imported(rows.join("\n"));
+			expect(job).toMatchObject({ status: "done", processed: 700, failed: 3, ...known });
+			expect(job.errors).toEqual([
+				{ row: 4, code: "DUPLICATE_SKU", message: "The SKU DUP-1 stands in row 2 already" },
+				{ row: 601, code: "DUPLICATE_SKU", message: "The SKU DUP-1 stands in row 2 already" },
+				{ row: 602, code: "DUPLICATE_SKU", message: "The SKU DUP-599 stands in row 600 already" },
+			]);
+		}
+		const kept = await node.broker.call("products.get", { idOrSlug: "imported-dup-1-dup-1" });
+		expect(kept).toMatchObject({ title: "Imported DUP-1", version: 1, variants: [{ sku: "DUP-1" }] });
+		expect(kept.variants[0]).not.toHaveProperty("importedBy");
+	});
+
+	it("refuses a row whose bytes are not UTF-8, and takes those beside it as they were sent", async () => {
+		const content = Buffer.concat([
+			Buffer.from(`\uFEFF${row("UTF-1", { title: "Café crème" })}\n`),
+			Buffer.from(`${row("UTF-2", { title: "Café crème" })}\n`, "latin1"),
+			Buffer.from(`${row("UTF-3", { title: "Crème \u{1F366}" })}\n`),
+			Buffer.from(row("UTF-4").replace("Imported", "\\ud83d")),
+		]);
+		const job = await imported(content);
+		expect(job).toMatchObject({ processed: 4, created: 2, failed: 2 });
+		expect(job.errors.map(error => [error.row, error.code])).toEqual([
+			[2, "INVALID_ENCODING"],
+			[4, "INVALID_ENCODING"],
+		]);
+		const titles = (await listed("creme")).items.map(item => (item as { title: string }).title);
+		expect(titles.sort()).toEqual(["Café crème", "Crème \u{1F366}"]);
 	});
 
 	it("takes gzip by its first bytes, refuses what is broken, and an empty file is a job without rows", async () => {
@@ -252,17 +287,19 @@ describe("An import whose worker slept while another one took over", () => {
 		(await products.models.products.findOne({ "variants.sku": "LATE" }).lean<ProductDocument>())?.variants[0]?.price
 			.amount;
 
-	it("has the later row in its products, whoever writes the earlier ones again", async () => {
+	it("writes no row a second time, and none over that of a newer import", async () => {
 		const writer = new RowWriter(products.models.products);
 		await writer.write([priced(1, 100)], at("job_1"));
-		await writer.write([priced(2, 200)], at("job_1"));
-		await writer.write([priced(7, 700)], at("job_1"));
 		expect(await writer.write([priced(1, 100)], at("job_1"))).toMatchObject({ created: [{}], updated: [] });
-		expect(await writer.write([priced(2, 200)], at("job_1"))).toMatchObject({ created: [], updated: [{}] });
-		expect(await priceNow()).toBe(700);
-		await writer.write([priced(1, 50)], at("job_2"));
-		await writer.write([priced(8, 800)], at("job_1"));
-		expect(await priceNow()).toBe(50);
+		await writer.write([priced(2, 200)], at("job_2"));
+		expect(await writer.write([priced(2, 200)], at("job_2"))).toMatchObject({ created: [], updated: [{}] });
+		expect(await writer.write([priced(7, 700)], at("job_2"))).toMatchObject({
+			created: [],
+			updated: [],
+			errors: [{ row: 7, code: "DUPLICATE_SKU" }],
+		});
+		await writer.write([priced(1, 100)], at("job_1"));
+		expect(await priceNow()).toBe(200);
 	});
 
 	it("is parked when it never gets on, and goes on when an operator resumes it", async () => {

@@ -100,7 +100,7 @@ describe("The gateway refuses", () => {
 	});
 
 	it("bodies that are not JSON, not whole, not objects, or too large", async () => {
-		const post = (body: string, headers: Record<string, string> = json) =>
+		const post = (body: string | Uint8Array, headers: Record<string, string> = json) =>
 			client().request("POST", "/things", { body, headers });
 		expect(problem(await post("name=x", { "content-type": "application/x-www-form-urlencoded" }))).toEqual([
 			415,
@@ -112,6 +112,10 @@ describe("The gateway refuses", () => {
 		]);
 		expect(problem(await post("{}", { "content-type": "text/plain" }))).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
 		expect(problem(await post('{"name":'))).toEqual([400, "BAD_REQUEST"]);
+		const latin1 = Buffer.from('{"name":"Café"}', "latin1");
+		expect(problem(await post(latin1))).toEqual([400, "BAD_REQUEST"]);
+		for (const half of ['{"name":"\\ud83d"}', '{"\\udc00":1}', '{"name":"x","tags":["\\ud83d"]}'])
+			expect(problem(await post(half))).toEqual([422, "VALIDATION_ERROR"]);
 		for (const body of ["[]", "3", '"x"', "null"]) expect(problem(await post(body))).toEqual([422, "VALIDATION_ERROR"]);
 		expect(problem(await post(JSON.stringify({ name: "x".repeat(70_000) })))).toEqual([413, "PAYLOAD_TOO_LARGE"]);
 		expect(problem(await post(`{"name":"x","tags":${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}}`))).toEqual([

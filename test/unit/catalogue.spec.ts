@@ -174,7 +174,7 @@ describe("A row of a file", () => {
 		});
 	});
 
-	it.each([
+	it.each<object>([
 		{ sku: undefined },
 		{ sku: "" },
 		{ sku: "a b" },
@@ -186,12 +186,29 @@ describe("A row of a file", () => {
 		{ price: { amount: 5, currency: "EUR", tax: 1 } },
 		{ ean: "123" },
 		{ imageUrl: "javascript:alert(1)" },
+		{ title: "\u200B\u3164\u2800\u00AD" },
+		{ brand: "\u2060 " },
 		{ releasedAt: "soon" },
+		{ releasedAt: "1" },
+		{ releasedAt: "2024-02-30" },
+		{ releasedAt: "2023-02-29" },
+		{ releasedAt: "Model 2024" },
+		{ releasedAt: "01/02/2024" },
+		{ releasedAt: "2024-02-29T25:00:00Z" },
+		{ attributes: { id: 2 ** 60 } },
 		{ attributes: [] },
 		{ attributes: { constructor: 1 } },
 		{ unknown: 1 },
 	])("is refused with %j", fields => {
 		expect(read(fields)).toMatchObject({ error: { code: "VALIDATION_ERROR" } });
+	});
+
+	it("is kept as it was sent, but for what stands around a title", () => {
+		for (const releasedAt of ["2024-02-29", "2024-02-29T23:59:59.5+01:00"])
+			expect(read({ releasedAt })).toMatchObject({ row: { releasedAt } });
+		expect(read({ title: " \u200BRow\uFEFF ", brand: " B " })).toMatchObject({ row: { title: "Row", brand: "B" } });
+		expect(read({ description: "\ud83d" })).toMatchObject({ error: { code: "INVALID_ENCODING" } });
+		expect(parseRow(undefined)).toMatchObject({ error: { code: "INVALID_ENCODING" } });
 	});
 
 	it("never throws, whatever it is", () => {

@@ -1,7 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { type Readable, Transform } from "node:stream";
 import { asDomainError, DomainError } from "../../../lib/errors.ts";
 import { feed, gunzipped } from "../../../lib/gunzip.ts";
+import { isWhole } from "../../../lib/text.ts";
 import { invalid } from "./request.ts";
 
 export const LIMITS = { json: 64 * 1024, raw: 256 * 1024, stream: 1024 ** 3 } as const;
@@ -29,8 +31,9 @@ const unsupported = (message: string): DomainError => new DomainError("UNSUPPORT
 export async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
 	if (!hasBody(request)) return {};
 	if (!JSON_TYPE.test(request.headers["content-type"] ?? "")) throw unsupported("The body must be application/json");
-	const text = (await readBytes(request, LIMITS.json)).toString("utf8");
-	const body = parse(text);
+	const bytes = await readBytes(request, LIMITS.json);
+	if (!isUtf8(bytes)) throw new DomainError("BAD_REQUEST", "The body is not UTF-8");
+	const body = parse(bytes.toString("utf8"));
 	if (typeof body !== "object" || body === null || Array.isArray(body))
 		throw invalid({ field: "", code: "object", message: "the body must be an object" });
 	checkShape(body, 0);
@@ -50,6 +53,8 @@ function checkShape(value: object, depth: number): void {
 	for (const key in value) {
 		if (FORBIDDEN_KEYS.has(key)) throw invalid({ field: key, code: "unknown", message: "is not a known field" });
 		const field = (value as Record<string, unknown>)[key];
+		if (!isWhole(key) || (typeof field === "string" && !isWhole(field)))
+			throw invalid({ field: isWhole(key) ? key : "", code: "encoding", message: "holds half a character" });
 		if (typeof field === "object" && field !== null) checkShape(field, depth + 1);
 	}
 }

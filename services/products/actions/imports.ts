@@ -20,7 +20,7 @@ export const importActions: ProductsActionGroup<"import" | "importJob"> = {
 		openapi: {
 			summary: "Loads a catalogue of any size",
 			description:
-				"The body is `application/x-ndjson`, one product a line, plain or gzip. Answers once it is stored whole; the job then works on it.",
+				"The body is `application/x-ndjson`, one product a line, plain or gzip. Answers once it is stored whole; the job then works on it. A row that cannot be stored as it was sent is refused with its number: `VALIDATION_ERROR`, `INVALID_JSON`, `INVALID_ENCODING`, `UNKNOWN_CATEGORY`, or `DUPLICATE_SKU` for a SKU that stands in an earlier row.",
 			response: "ImportAccepted",
 			tags,
 		},

@@ -1,6 +1,7 @@
 import { isOneLine } from "../../../lib/email.ts";
 import { SKU_PATTERN } from "../../../lib/ids.ts";
 import { isCurrency, MAX_PRICE, type Money } from "../../../lib/money.ts";
+import { brokenTextIn, hasVisible, isIsoDate, trimmed } from "../../../lib/text.ts";
 import type { Attributes } from "../products.contract.ts";
 import { newProduct, type ProductState, patched, repriced } from "./product.ts";
 import { SLUG_PATTERN, slugOf } from "./text.ts";
@@ -45,9 +46,9 @@ type Check = (value: unknown) => string | undefined;
 const text =
 	(max: number): Check =>
 	value =>
-		typeof value === "string" && value.trim() !== "" && value.length <= max && isOneLine(value.trim())
+		typeof value === "string" && hasVisible(value) && trimmed(value).length <= max && isOneLine(trimmed(value))
 			? undefined
-			: `must be one line of 1 to ${max} characters`;
+			: `must be one line of 1 to ${max} characters, not all invisible`;
 
 const listOf =
 	(max: number, each: Check): Check =>
@@ -68,6 +69,10 @@ const price: Check = value => {
 	return typeof currency === "string" && isCurrency(currency) ? undefined : "needs an ISO 4217 currency";
 };
 
+/** A whole number above 2^53 has lost its last digits before anybody could look at it: it must come as a text. */
+const isExact = (value: number): boolean =>
+	Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
+
 const attributes: Check = value => {
 	if (!isPlain(value)) return "must be an object";
 	const entries = Object.entries(value);
@@ -75,11 +80,7 @@ const attributes: Check = value => {
 	const odd = entries.find(
 		([name, field]) =>
 			!ATTRIBUTE_NAME.test(name) ||
-			!(
-				typeof field === "string" ||
-				typeof field === "boolean" ||
-				(typeof field === "number" && Number.isFinite(field))
-			),
+			!(typeof field === "string" || typeof field === "boolean" || (typeof field === "number" && isExact(field))),
 	);
 	return odd && `has a field that is not a text, a number or a boolean: ${odd[0].slice(0, 60)}`;
 };
@@ -90,7 +91,12 @@ const matching =
 		typeof value === "string" && pattern.test(value) ? undefined : `must be ${what}`;
 
 const isDate: Check = value =>
-	typeof value === "string" && value.length <= 40 && !Number.isNaN(Date.parse(value)) ? undefined : "must be a date";
+	typeof value === "string" && isIsoDate(value)
+		? undefined
+		: "must be a date that exists, as ISO 8601 writes it: 2024-02-29";
+
+/** Blanks around these are nobody's intention. */
+const ONE_LINE: ReadonlySet<string> = new Set(["title", "brand", "mpn"]);
 
 const FIELDS: Record<keyof ImportRow, { check: Check; isRequired?: boolean }> = {
 	sku: { check: matching(SKU_PATTERN, "1 to 64 letters, digits and . _ : + -"), isRequired: true },
@@ -106,8 +112,12 @@ const FIELDS: Record<keyof ImportRow, { check: Check; isRequired?: boolean }> = 
 	attributes: { check: attributes },
 };
 
-/** @returns the row, or what is wrong with it: a bad row never stops an import */
-export function parseRow(line: string): { row: ImportRow } | { error: RowError } {
+/**
+ * @param line undefined for bytes that are not UTF-8
+ * @returns the row, or what is wrong with it: a bad row never stops an import
+ */
+export function parseRow(line: string | undefined): { row: ImportRow } | { error: RowError } {
+	if (line === undefined) return { error: { code: "INVALID_ENCODING", message: "This line is not UTF-8" } };
 	let value: unknown;
 	try {
 		value = JSON.parse(line);
@@ -115,6 +125,8 @@ export function parseRow(line: string): { row: ImportRow } | { error: RowError }
 		return { error: { code: "INVALID_JSON", message: "This line is not JSON" } };
 	}
 	if (!isPlain(value)) return { error: { code: "INVALID_JSON", message: "This line is not a JSON object" } };
+	if (brokenTextIn(value) !== undefined)
+		return { error: { code: "INVALID_ENCODING", message: "A text of this line holds half a character" } };
 	const unknown = Object.keys(value).find(name => !Object.hasOwn(FIELDS, name));
 	if (unknown !== undefined) return invalid(`${unknown.slice(0, 60)} is not a known field`);
 	for (const [name, { check, isRequired }] of Object.entries(FIELDS)) {
@@ -126,6 +138,7 @@ export function parseRow(line: string): { row: ImportRow } | { error: RowError }
 		}
 		const problem = check(field);
 		if (problem !== undefined) return invalid(`${name} ${problem}`);
+		if (ONE_LINE.has(name)) value[name] = trimmed(field as string);
 	}
 	return { row: value as unknown as ImportRow };
 }

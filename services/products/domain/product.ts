@@ -14,6 +14,13 @@ import { termsOf, titleKey } from "./text.ts";
 /** A variant as it is stored: `sequence` says how new `available` is. */
 export interface StoredVariant extends Variant {
 	sequence: number;
+	/** The last row of an import that had its SKU: a later one of the same file is refused, one of a late worker is done. */
+	importedBy?: ImportedBy;
+}
+
+export interface ImportedBy {
+	jobId: string;
+	row: number;
 }
 
 /** What a shopkeeper says about a product. */

@@ -7,7 +7,7 @@ import type { CategoriesRepository } from "../categories.repository.ts";
 import { type Categories, pathTo } from "../domain/categories.ts";
 import { HOPELESS, isHopeless, parseRow } from "../domain/import-row.ts";
 import type { ImportJobDocument } from "./import.model.ts";
-import type { BatchResult, ImportRepository } from "./import.repository.ts";
+import type { BatchResult, ImportRepository, Line } from "./import.repository.ts";
 import type { NumberedRow, RowWriter, Written } from "./row-writer.ts";
 
 const BATCH_ROWS = 500;
@@ -110,7 +110,7 @@ export class ImportWorker {
 	}
 
 	/** @returns whether the batch counted: not when another worker has the job by now */
-	async #batch(job: ImportJobDocument, owner: string, lines: readonly string[], first: number): Promise<boolean> {
+	async #batch(job: ImportJobDocument, owner: string, lines: readonly Line[], first: number): Promise<boolean> {
 		const { imports, categories, nowMs, onBatch } = this.#deps;
 		// Who slept while another one took over finds out before it writes; what it is just writing, rows refuse.
 		if (!(await imports.renew(job._id, owner))) return false;
@@ -163,13 +163,13 @@ export class ImportWorker {
 	}
 }
 
-function parsed(lines: readonly string[], first: number, categories: Categories) {
+function parsed(lines: readonly Line[], first: number, categories: Categories) {
 	const slugs = new Set(categories.map(({ slug }) => slug));
 	const rows: NumberedRow[] = [];
 	const errors: Written["errors"] = [];
 	let processed = 0;
 	for (const [i, line] of lines.entries()) {
-		if (line.trim() === "") continue;
+		if (line?.trim() === "") continue;
 		processed++;
 		const number = first + i;
 		const result = parseRow(line);
@@ -181,7 +181,7 @@ function parsed(lines: readonly string[], first: number, categories: Categories)
 	return { rows, errors, processed };
 }
 
-/** A SKU that stands twice in a batch is written twice, in the order of the file. */
+/** A SKU that stands twice in a batch comes to the writer twice, in the order of the file: it refuses the later row. */
 function rounds(rows: readonly NumberedRow[]): NumberedRow[][] {
 	const result: NumberedRow[][] = [];
 	const seen = new Map<string, number>();

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Model } from "mongoose";
@@ -159,13 +160,12 @@ export class ImportRepository {
 	}
 
 	/** The lines of a chunk; undefined when it was done and is gone. */
-	async lines(jobId: string, n: number): Promise<{ firstLine: number; lines: string[] } | undefined> {
+	async lines(jobId: string, n: number): Promise<{ firstLine: number; lines: Line[] } | undefined> {
 		const chunk = await this.#chunks.collection.findOne({ _id: `${jobId}:${n}` } as never, { promoteBuffers: true });
 		if (!chunk) return undefined;
 		const { data, firstLine } = chunk as unknown as ImportChunkDocument;
-		const text = (await decompress(data)).toString("utf8");
-		const lines = (n === 0 && text.startsWith("\uFEFF") ? text.slice(1) : text).split("\n");
-		if (lines.at(-1) === "") lines.pop();
+		const lines = linesOf(await decompress(data));
+		if (n === 0 && lines[0]?.startsWith("\uFEFF")) lines[0] = lines[0].slice(1);
 		return { firstLine, lines };
 	}
 
@@ -214,6 +214,22 @@ export class ImportRepository {
 		} as never);
 		if (modifiedCount === 1) await this.discard(id);
 	}
+}
+
+/** A line of a file; undefined when its bytes are not UTF-8: as text they would be something else. */
+export type Line = string | undefined;
+
+function linesOf(data: Buffer): Line[] {
+	// Latin-1 is the same byte for the end of a line, and nothing is lost in it.
+	const lines: Line[] = isUtf8(data)
+		? data.toString("utf8").split("\n")
+		: data
+				.toString("latin1")
+				.split("\n")
+				.map(line => Buffer.from(line, "latin1"))
+				.map(line => (isUtf8(line) ? line.toString("utf8") : undefined));
+	if (lines.at(-1) === "") lines.pop();
+	return lines;
 }
 
 const isFree = {

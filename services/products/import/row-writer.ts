@@ -33,6 +33,7 @@ export interface WriteContext {
 }
 
 type Existing = ProductDocument & { status: ProductState["status"] };
+type Done = "created" | "updated";
 type Operation = { item: NumberedRow; id: string; isNew: boolean; operation: object };
 
 /**
@@ -59,15 +60,10 @@ export class RowWriter {
 			for (const item of left) {
 				const product = existing.get(item.row.sku);
 				if (!product) continue;
-				const isOurs = product.createdBy === rowKey(context.jobId, item);
-				if (!isOurs && isPast(product, item, context)) {
-					done.updated.push(product._id);
-					continue;
-				}
-				const change = isOurs ? undefined : updated(item, product, context);
-				if (change && "code" in change) done.errors.push({ row: item.number, ...change });
-				else if (change) operations.push(change);
-				else (isOurs ? done.created : done.updated).push(product._id);
+				const change = changeOf(item, product, context);
+				if (change === "created" || change === "updated") done[change].push(product._id);
+				else if ("code" in change) done.errors.push({ row: item.number, ...change });
+				else operations.push(change);
 			}
 			left = await this.#run(operations, done, clashing);
 		}
@@ -116,10 +112,18 @@ export class RowWriter {
 	}
 }
 
-/** A row of this import that is as late, or a newer import, has written the product already. */
-function isPast({ importedBy }: Existing, { number }: NumberedRow, { jobId }: WriteContext): boolean {
-	if (!importedBy) return false;
-	return importedBy.jobId === jobId ? importedBy.row >= number : importedBy.jobId > jobId;
+/**
+ * What a row does to the product that has its SKU; a word when it is done. The variant remembers the last row that had
+ * its SKU, so a second row of one file is seen however far apart they stand, without a list of the file's SKUs.
+ */
+function changeOf(item: NumberedRow, product: Existing, context: WriteContext): Operation | RowError | Done {
+	const { jobId } = context;
+	const last = product.variants.find(({ sku }) => sku === item.row.sku)?.importedBy;
+	if (last && last.jobId > jobId) return "updated";
+	if (last?.jobId !== jobId) return updated(item, product, context);
+	if (last.row === item.number) return product.createdBy === rowKey(jobId, item) ? "created" : "updated";
+	const message = `The SKU ${item.row.sku} stands in row ${last.row} already`;
+	return { code: "DUPLICATE_SKU", message };
 }
 
 const rowKey = (jobId: string, { number }: NumberedRow): string => `${jobId}:${number}`;
@@ -137,7 +141,8 @@ function inserted(
 		slug: isClashing ? `${made.slug}-${id.slice(-8).toLowerCase()}` : made.slug,
 		variants: made.variants.map((variant): StoredVariant => {
 			const level = levels.get(variant.sku);
-			return level ? { ...variant, available: level.level, sequence: level.sequence } : variant;
+			const ours = { ...variant, importedBy: { jobId, row: item.number } };
+			return level ? { ...ours, available: level.level, sequence: level.sequence } : ours;
 		}),
 	};
 	const document = {
@@ -152,19 +157,21 @@ function inserted(
 	return { item, id, isNew: true, operation: { insertOne: { document } } };
 }
 
-/** Undefined when the product is as the row wants it; an error when it cannot be that. */
-function updated(
-	item: NumberedRow,
-	product: Existing,
-	{ jobId, pathOf, now }: WriteContext,
-): Operation | RowError | undefined {
+/** An error when it cannot be what the row wants. One that is that already only notes the row: it is no new version. */
+function updated(item: NumberedRow, product: Existing, { jobId, pathOf, now }: WriteContext): Operation | RowError {
+	const { sku } = item.row;
+	const importedBy = { jobId, row: item.number };
 	const before = stateOf(product);
-	const after = updatedByRow(before, item.row);
-	if (canonical(before) === canonical(after)) return undefined;
-	if (!isPriceable(after)) return { code: "VALIDATION_ERROR", message: "price would be in too many currencies" };
-	const { $set, ...rest } = replacement({ ...after, ...derive(after, pathOf) }, now);
-	const update = { ...rest, $set: { ...$set, importedBy: { jobId, row: item.number } } };
-	const filter = { _id: product._id, version: product.version };
+	const wanted = updatedByRow(before, item.row);
+	const filter = { _id: product._id, version: product.version, "variants.sku": sku };
+	if (canonical(before) === canonical(wanted)) {
+		const update = { $set: { "variants.$.importedBy": importedBy } };
+		return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };
+	}
+	if (!isPriceable(wanted)) return { code: "VALIDATION_ERROR", message: "price would be in too many currencies" };
+	const variants = wanted.variants.map(variant => (variant.sku === sku ? { ...variant, importedBy } : variant));
+	const after = { ...wanted, variants };
+	const update = replacement({ ...after, ...derive(after, pathOf) }, now);
 	return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };
 }
 

@@ -1,6 +1,7 @@
 // What a filter says about each path, as intervals an index can be read by.
 import { isOperatorDoc } from "./matcher.ts";
-import { bsonType, compare, type Doc, Edge, HIGH, isPlain, LOW, rank } from "./values.ts";
+import { sourceOf } from "./regex.ts";
+import { bsonType, compare, type Doc, Edge, HIGH, isPlain, isRegex, isTrue, LOW, rank } from "./values.ts";
 
 /** Values from `low` to `high`; a point when both are one value. */
 export interface Interval {
@@ -102,7 +103,7 @@ function collectElement(path: string, arg: Doc, out: Conditions): void {
 function intervalsOf(op: string, arg: unknown, condition: Doc): Intervals | undefined {
 	switch (op) {
 		case "$eq":
-			if (arg instanceof RegExp) return regexIntervals(arg.source, arg.flags, arg);
+			if (isRegex(arg)) return regexIntervals(arg);
 			return isScalar(arg) || isPlain(arg) ? [point(arg)] : undefined;
 		case "$in":
 			return Array.isArray(arg) ? union(arg) : undefined;
@@ -111,12 +112,10 @@ function intervalsOf(op: string, arg: unknown, condition: Doc): Intervals | unde
 		case "$lt":
 		case "$lte":
 			return isScalar(arg) ? rangeOf(op, arg) : undefined;
-		case "$regex": {
-			const source = arg instanceof RegExp ? arg.source : String(arg);
-			return regexIntervals(source, String(condition["$options"] ?? (arg instanceof RegExp ? arg.flags : "")), arg);
-		}
+		case "$regex":
+			return regexIntervals(arg, condition["$options"]);
 		case "$exists":
-			return arg === false || arg === 0 ? [point(null)] : EXISTS;
+			return isTrue(arg) ? EXISTS : [point(null)];
 		case "$ne":
 			return isScalar(arg) ? complement([point(arg)]) : undefined;
 		case "$nin":
@@ -142,17 +141,21 @@ function rangeOf(op: string, arg: unknown): Intervals {
 }
 
 /** `^literal` reads only keys with that beginning; any other regex reads all strings. */
-function regexIntervals(source: string, flags: string, regex: unknown): Intervals {
+function regexIntervals(regex: unknown, options?: unknown): Intervals {
+	const { pattern: source, flags } = sourceOf(regex, options);
 	const head = /^\^([\w \-:/@#%&=,;<>!~'"]+)/.exec(source)?.[1];
 	const isAnchored = head && !/[ixm]/.test(flags) && !source.includes("|");
 	// A quantifier behind the literal belongs to its last character.
 	const prefix = isAnchored && /^[?*{]/.test(source.slice(head.length + 1)) ? head.slice(0, -1) : head;
 	const strings: Interval =
 		isAnchored && prefix
-			? { low: prefix, high: `${prefix}\u{10ffff}`, lowOpen: false, highOpen: false }
+			? { low: prefix, high: following(prefix), lowOpen: false, highOpen: true }
 			: { low: new Edge(2.6), high: new Edge(3.4), lowOpen: false, highOpen: false };
-	return regex instanceof RegExp ? [strings, point(regex)] : [strings, { ...ALL_REGEXES }];
+	return [strings, { ...ALL_REGEXES }];
 }
+/** The first text behind all that begin so; a prefix ends in ASCII. */
+const following = (prefix: string) =>
+	prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 const ALL_REGEXES: Interval = { low: new Edge(10.6), high: new Edge(11.4), lowOpen: false, highOpen: false };
 
 function compareLow(a: Interval, b: Interval): number {
@@ -230,7 +233,7 @@ const TYPE_RANGES: Record<string, number> = {
 };
 
 function impliesOne(bounds: Bound[], op: string, arg: unknown): boolean {
-	if (op === "$exists") return arg === false ? false : bounds.some(b => b.intervals === EXISTS || excludesNull(b));
+	if (op === "$exists") return isTrue(arg) && bounds.some(b => b.intervals === EXISTS || excludesNull(b));
 	if (op === "$type") {
 		const type = TYPE_RANGES[String(arg)];
 		if (type === undefined) return false;

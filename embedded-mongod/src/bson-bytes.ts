@@ -1,10 +1,9 @@
 // What can be read from a document's bytes without making objects of them.
-import { type DeserializeOptions, deserialize, serialize } from "bson";
+import { decode } from "./bson-read.ts";
+import { encode } from "./bson-write.ts";
 import { badValue, MongoError } from "./errors.ts";
 import type { Doc } from "./values.ts";
 
-/** Numbers and dates become JavaScript's own, binary and Int64 beyond 2^53 stay what they are. */
-export const READ: DeserializeOptions = { promoteBuffers: false, promoteLongs: true, bsonRegExp: false };
 /** MongoDB's own limit for one document. */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
@@ -90,28 +89,16 @@ export function idOf(bytes: Buffer): unknown {
 	const element = find(bytes, "_id");
 	if (!element) return undefined;
 	if (element.type === 2) return bytes.toString("utf8", element.value + 4, element.end - 1);
-	return deserialize(assemble([bytes.subarray(element.start, element.end)]), READ)["_id"];
+	return decode(assemble([bytes.subarray(element.start, element.end)]))["_id"];
 }
 
 /** A copy of its own, with `_id` as the first field, as MongoDB stores it. */
 export function withIdFirst(bytes: Buffer, id: unknown): Buffer {
 	const element = find(bytes, "_id");
 	if (element?.start === 4) return assemble([bytes.subarray(4, -1)]);
-	const first = serialize({ _id: id });
+	const first = encode({ _id: id });
 	const rest = element ? [bytes.subarray(4, element.start), bytes.subarray(element.end, -1)] : [bytes.subarray(4, -1)];
 	return assemble([first.subarray(4, -1), ...rest]);
-}
-
-/** A document's bytes in memory of their own, not in a pool they would keep alive. */
-export function encode(doc: Doc): Buffer {
-	const bytes = serialize(doc, { ignoreUndefined: true });
-	const own = Buffer.allocUnsafeSlow(bytes.length);
-	own.set(bytes);
-	return own;
-}
-
-export function decode(bytes: Uint8Array): Doc {
-	return deserialize(bytes, READ);
 }
 
 export function checkSize(bytes: Uint8Array): void {
@@ -126,5 +113,5 @@ export function checkSize(bytes: Uint8Array): void {
 /** `{ ...head, [field]: body }` where the body is already in bytes. */
 export function withRawField(head: Doc, field: string, body: Uint8Array): Buffer {
 	const name = Buffer.from(`\x03${field}\0`, "latin1");
-	return assemble([serialize(head).subarray(4, -1), name, body]);
+	return assemble([encode(head).subarray(4, -1), name, body]);
 }

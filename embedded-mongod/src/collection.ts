@@ -1,5 +1,6 @@
 // Documents are kept as bytes; the objects made of them are kept for a while and never changed.
-import { checkSize, decode } from "./bson-bytes.ts";
+import { checkSize } from "./bson-bytes.ts";
+import { decode } from "./bson-read.ts";
 import { MongoError } from "./errors.ts";
 import { Index, type IndexKey, type IndexSpec, sameKeys, treeKey } from "./index-tree.ts";
 import { type Doc, idKey, show } from "./values.ts";

@@ -1,6 +1,7 @@
 // The state: databases, collections, documents; every change of it goes through here and into the journal.
 import { ObjectId } from "bson";
-import { encode, idOf, withIdFirst } from "./bson-bytes.ts";
+import { idOf, withIdFirst } from "./bson-bytes.ts";
+import { encode } from "./bson-write.ts";
 import { Collection, DecodedCache, type Stored, stored } from "./collection.ts";
 import { CursorTable } from "./cursors.ts";
 import { MongoError } from "./errors.ts";
@@ -10,9 +11,10 @@ import { fullDisk, realDisk } from "./journal/disk.ts";
 import type { Entry } from "./journal/entries.ts";
 import { Journal } from "./journal/journal.ts";
 import type { Recovered } from "./journal/recovery.ts";
+import { withId } from "./order.ts";
 import type { Params } from "./params.ts";
 import { Profiler } from "./profiler.ts";
-import { type Doc, idKey, typeOf } from "./values.ts";
+import { type Doc, idKey, isRegex, typeOf } from "./values.ts";
 
 export interface EngineOptions {
 	/** Undefined keeps everything in memory only. */
@@ -207,8 +209,7 @@ export class Engine {
 		const id = given["_id"] === undefined ? new ObjectId() : given["_id"];
 		checkId(id);
 		// As it is stored: with _id as the first field.
-		const { _id, ...rest } = given;
-		const doc: Doc = { _id: id, ...rest };
+		const doc = withId(id, given);
 		const bytes = raw ? withIdFirst(raw, id) : encode(doc);
 		const made = stored(idKey(id), bytes);
 		collection.put(made, doc);
@@ -243,6 +244,6 @@ export function checkName(d: string, c: unknown): void {
 }
 
 function checkId(id: unknown): void {
-	if (!Array.isArray(id) && !(id instanceof RegExp)) return;
+	if (!Array.isArray(id) && !isRegex(id)) return;
 	throw new MongoError(53, "InvalidIdField", `The '_id' value cannot be of type ${typeOf(id)}`);
 }

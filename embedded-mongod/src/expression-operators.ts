@@ -1,5 +1,8 @@
 // The expression operators whose behaviour on null and missing shops rely on. The rest is mingo's (mingo.ts).
-import { badValue, located, MongoError, typeMismatch } from "./errors.ts";
+import { located, MongoError } from "./errors.ts";
+import { NUMBERS } from "./expression-numbers.ts";
+import { PATTERNS } from "./expression-patterns.ts";
+import { entriesOf, keysOf } from "./order.ts";
 import { compare, type Doc, equal, idKey, isNumeric, isPlain, isTrue, own, set, toNumber, typeOf } from "./values.ts";
 
 /** Gets evaluated arguments; `isWhole` says that they were given without an array around them. */
@@ -17,36 +20,6 @@ const comparison =
 	([a, b]) =>
 		test(compareExpressions(a, b));
 
-function arithmetic(name: string, args: unknown[], start: number, step: (a: number, b: number) => number): unknown {
-	let result = start;
-	for (const v of args) {
-		if (isNil(v)) return null;
-		if (!isNumeric(v)) throw typeMismatch(`${name} only supports numeric types, not ${typeOf(v)}`);
-		result = step(result, toNumber(v));
-	}
-	return result;
-}
-
-function add(args: unknown[]): unknown {
-	if (args.some(isNil)) return null;
-	const dates = args.filter(v => v instanceof Date);
-	if (dates.length > 1) throw typeMismatch("only one date allowed in an $add expression");
-	const sum = args.reduce<number>((n, v) => {
-		if (v instanceof Date) return n + v.getTime();
-		if (!isNumeric(v)) throw typeMismatch(`$add only supports numeric or date types, not ${typeOf(v)}`);
-		return n + toNumber(v);
-	}, 0);
-	return dates.length ? new Date(Math.round(sum)) : sum;
-}
-
-function subtract([a, b]: unknown[]): unknown {
-	if (isNil(a) || isNil(b)) return null;
-	if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime();
-	if (a instanceof Date && isNumeric(b)) return new Date(a.getTime() - Math.round(toNumber(b)));
-	if (isNumeric(a) && isNumeric(b)) return toNumber(a) - toNumber(b);
-	throw typeMismatch(`can't $subtract ${typeOf(b)} from ${typeOf(a)}`);
-}
-
 function toText(v: unknown): unknown {
 	if (isNil(v)) return null;
 	if (v instanceof Date) return v.toISOString();
@@ -54,20 +27,6 @@ function toText(v: unknown): unknown {
 		throw new MongoError(241, "ConversionFailure", `Unsupported conversion from ${typeOf(v)} to string in $convert`);
 	}
 	return String(v);
-}
-
-function divide([a, b]: unknown[]): unknown {
-	if (isNil(a) || isNil(b)) return null;
-	if (!isNumeric(a) || !isNumeric(b)) throw typeMismatch("$divide only supports numeric types");
-	if (toNumber(b) === 0) throw badValue("can't $divide by zero");
-	return toNumber(a) / toNumber(b);
-}
-
-function modulo([a, b]: unknown[]): unknown {
-	if (isNil(a) || isNil(b)) return null;
-	if (!isNumeric(a) || !isNumeric(b)) throw typeMismatch("$mod only supports numeric types");
-	if (toNumber(b) === 0) throw located(16610, "can't $mod by zero");
-	return toNumber(a) % toNumber(b);
 }
 
 function concatArrays(args: unknown[]): unknown {
@@ -104,7 +63,7 @@ function mergeObjects(args: unknown[], isWhole: boolean): unknown {
 	for (const v of list) {
 		if (isNil(v)) continue;
 		if (!isPlain(v)) throw located(40400, `$mergeObjects requires object inputs, but input is of type ${typeOf(v)}`);
-		for (const key of Object.keys(v)) if (v[key] !== undefined) set(out, key, v[key]);
+		for (const key of keysOf(v)) if (v[key] !== undefined) set(out, key, v[key]);
 	}
 	return out;
 }
@@ -112,7 +71,7 @@ function mergeObjects(args: unknown[], isWhole: boolean): unknown {
 function objectToArray([v]: unknown[]): unknown {
 	if (isNil(v)) return null;
 	if (!isPlain(v)) throw located(40390, `$objectToArray requires a document input, found: ${typeOf(v)}`);
-	return Object.entries(v).map(([k, x]) => ({ k, v: x }));
+	return entriesOf(v).map(([k, x]) => ({ k, v: x }));
 }
 
 function arrayToObject(args: unknown[], isWhole: boolean): unknown {
@@ -141,11 +100,12 @@ const extreme =
 		}
 		return best;
 	};
-const numbers = (args: unknown[], isWhole: boolean) => listed(args, isWhole).filter(isNumericValue).map(toNumber);
 const isNumericValue = (v: unknown) => !isNil(v) && isNumeric(v);
 
 /** Evaluated eagerly: all arguments first. */
 export const OPERATORS: Record<string, Operator> = {
+	...NUMBERS,
+	...PATTERNS,
 	$eq: comparison(c => c === 0),
 	$ne: comparison(c => c !== 0),
 	$gt: comparison(c => c > 0),
@@ -154,11 +114,6 @@ export const OPERATORS: Record<string, Operator> = {
 	$lte: comparison(c => c <= 0),
 	$cmp: ([a, b]) => Math.sign(compareExpressions(a, b)),
 	$not: ([v]) => !isTrue(v),
-	$add: add,
-	$subtract: subtract,
-	$multiply: args => arithmetic("$multiply", args, 1, (a, b) => a * b),
-	$divide: divide,
-	$mod: modulo,
 	$concat: args => {
 		if (args.some(isNil)) return null;
 		for (const v of args) {
@@ -200,11 +155,6 @@ export const OPERATORS: Record<string, Operator> = {
 	$type: ([v]) => typeOf(v),
 	$max: extreme(1),
 	$min: extreme(-1),
-	$sum: (args, isWhole) => numbers(args, isWhole).reduce((a, b) => a + b, 0),
-	$avg: (args, isWhole) => {
-		const list = numbers(args, isWhole);
-		return list.length ? list.reduce((a, b) => a + b, 0) / list.length : null;
-	},
 	$setUnion: args => (args.some(isNil) ? null : distinct(args.flat())),
 	$setIntersection: ([a, b]) => (isNil(a) || isNil(b) ? null : within(a, b, true)),
 	$setDifference: ([a, b]) => (isNil(a) || isNil(b) ? null : within(a, b, false)),

@@ -3,6 +3,7 @@ import { MongoError } from "./errors.ts";
 import { OPERATORS } from "./expression-operators.ts";
 import { SCOPED } from "./expression-scopes.ts";
 import { mingoOperator } from "./mingo.ts";
+import { entriesOf } from "./order.ts";
 import { type Doc, isPlain, isTrue, own, set } from "./values.ts";
 
 /** What an expression is evaluated in: the document and the variables around it. */
@@ -63,7 +64,7 @@ export function compileExpression(expression: unknown, evaluation: Evaluation): 
 }
 
 function objectExpression(expression: Doc, evaluation: Evaluation): Run {
-	const fields = Object.entries(expression).map(([k, e]) => [k, compileExpression(e, evaluation)] as const);
+	const fields = entriesOf(expression).map(([k, e]) => [k, compileExpression(e, evaluation)] as const);
 	return scope => {
 		const out: Doc = {};
 		for (const [key, run] of fields) {

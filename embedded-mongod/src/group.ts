@@ -1,26 +1,24 @@
 // $group and its accumulators.
 import { MongoError } from "./errors.ts";
+import { averageOf, sumOf } from "./expression-numbers.ts";
 import type { Evaluation } from "./expressions.ts";
 import { mingoAccumulator } from "./mingo.ts";
-import { compare, type Doc, idKey, isNumeric, isPlain, set, toNumber, typeOf } from "./values.ts";
+import { keysOf } from "./order.ts";
+import { compare, type Doc, idKey, isNumeric, isPlain, set, typeOf } from "./values.ts";
 
 /** Over a group's computed values, in the order of its documents; undefined is missing. */
 type Accumulator = (values: unknown[]) => unknown;
 
 const present = (values: unknown[]) => values.filter(v => v !== undefined && v !== null);
-const numbers = (values: unknown[]) => present(values).filter(isNumeric).map(toNumber);
-const sum = (list: number[]) => list.reduce((a, b) => a + b, 0);
+const numbers = (values: unknown[]) => present(values).filter(isNumeric);
 const extreme =
 	(sign: number): Accumulator =>
 	values =>
 		present(values).reduce<unknown>((best, v) => (best === null || sign * compare(v, best) > 0 ? v : best), null);
 
 const ACCUMULATORS: Record<string, Accumulator> = {
-	$sum: values => sum(numbers(values)),
-	$avg: values => {
-		const list = numbers(values);
-		return list.length ? sum(list) / list.length : null;
-	},
+	$sum: values => sumOf(numbers(values)),
+	$avg: values => averageOf(numbers(values)),
 	$min: extreme(-1),
 	$max: extreme(1),
 	$first: values => values[0] ?? null,
@@ -33,7 +31,7 @@ const ACCUMULATORS: Record<string, Accumulator> = {
 		for (const v of present(values)) {
 			if (!isPlain(v))
 				throw new MongoError(40400, "Location40400", `$mergeObjects requires object inputs, not ${typeOf(v)}`);
-			for (const key of Object.keys(v)) set(out, key, v[key]);
+			for (const key of keysOf(v)) set(out, key, v[key]);
 		}
 		return out;
 	},

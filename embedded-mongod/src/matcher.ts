@@ -2,7 +2,21 @@
 import { badValue, MongoError, notImplemented } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
 import { bitTest } from "./matcher-bits.ts";
-import { bsonType, compare, type Doc, equal, isPlain, own, rank, toNumber, typeName, typeOf } from "./values.ts";
+import { regexTest } from "./regex.ts";
+import {
+	compare,
+	type Doc,
+	equal,
+	isPlain,
+	isPosition,
+	isRegex,
+	isTrue,
+	own,
+	rank,
+	toNumber,
+	typeName,
+	typeOf,
+} from "./values.ts";
 
 export type Matcher = (doc: Doc) => boolean;
 /** Tests what a path leads to: undefined when missing, an array as it is. */
@@ -75,7 +89,7 @@ function leavesAt(v: unknown, parts: readonly string[], i: number, out: unknown[
 	if (part === undefined) out.push(v);
 	else if (!Array.isArray(v)) leavesAt(isPlain(v) ? own(v, part) : undefined, parts, i + 1, out);
 	else {
-		if (/^\d+$/.test(part) && Number(part) < v.length) leavesAt(v[Number(part)], parts, i + 1, out);
+		if (isPosition(part) && Number(part) < v.length) leavesAt(v[Number(part)], parts, i + 1, out);
 		for (const e of v) if (isPlain(e)) leavesAt(own(e, part), parts, i + 1, out);
 	}
 	return out;
@@ -100,7 +114,7 @@ const both = (list: Condition[]): Condition =>
 export const isOperatorDoc = (c: unknown): c is Doc => isPlain(c) && (Object.keys(c)[0] ?? "").startsWith("$");
 
 function compileCondition(condition: unknown, evaluation: Evaluation, wrap: Wrap = expanding): Condition {
-	if (condition instanceof RegExp || bsonType(condition) === "BSONRegExp") return wrap(regexTest(condition));
+	if (isRegex(condition)) return wrap(regexTest(condition));
 	if (!isOperatorDoc(condition) || "$ref" in condition) return wrap(equalTest(condition));
 	return both(
 		Object.entries(condition).flatMap(([op, arg]) =>
@@ -114,7 +128,7 @@ function operator(op: string, arg: unknown, condition: Doc, evaluation: Evaluati
 		case "$eq":
 			return wrap(equalTest(arg));
 		case "$ne":
-			return negative(wrap(arg instanceof RegExp ? regexTest(arg) : equalTest(arg)));
+			return negative(wrap(isRegex(arg) ? regexTest(arg) : equalTest(arg)));
 		case "$gt":
 			return wrap(orderTest(arg, c => c > 0, false));
 		case "$gte":
@@ -129,10 +143,10 @@ function operator(op: string, arg: unknown, condition: Doc, evaluation: Evaluati
 			return negative(wrap(inTest(list(op, arg))));
 		case "$exists": {
 			const exists = exact(v => v !== undefined);
-			return arg === false || arg === 0 || arg === null ? negative(exists) : exists;
+			return isTrue(arg) ? exists : negative(exists);
 		}
 		case "$not":
-			if (!isOperatorDoc(arg) && !(arg instanceof RegExp)) throw badValue("$not needs a regex or a document");
+			if (!isOperatorDoc(arg) && !isRegex(arg)) throw badValue("$not needs a regex or a document");
 			return negative(compileCondition(arg, evaluation, wrap));
 		case "$regex":
 			return wrap(regexTest(arg, condition["$options"]));
@@ -180,29 +194,8 @@ function inTest(items: unknown[]): LeafTest {
 		const known = new Set<unknown>(items);
 		return v => known.has(v);
 	}
-	const tests = items.map(item => (item instanceof RegExp ? regexTest(item) : equalTest(item)));
+	const tests = items.map(item => (isRegex(item) ? regexTest(item) : equalTest(item)));
 	return v => tests.some(test => test(v));
-}
-
-/** BSON's `s` arrives as JavaScript's `g`, which would make `test` remember its place. */
-export function toRegExp(arg: unknown, options?: unknown): RegExp {
-	const given = bsonType(arg) === "BSONRegExp" ? (arg as { pattern: string; options: string }) : undefined;
-	const source = arg instanceof RegExp ? arg.source : (given?.pattern ?? arg);
-	if (typeof source !== "string") throw badValue("$regex has to be a string");
-	const own = arg instanceof RegExp ? arg.flags.replace("g", "s") : (given?.options ?? "");
-	const flags = new Set(typeof options === "string" && options ? options : own);
-	try {
-		return new RegExp(flags.has("x") ? source.replace(/\s+|#.*$/gm, "") : source, [...flags].filter(isFlag).join(""));
-	} catch (error) {
-		throw new MongoError(51091, "Location51091", `Regular expression is invalid: ${(error as Error).message}`);
-	}
-}
-const isFlag = (flag: string) => "imsu".includes(flag);
-
-function regexTest(arg: unknown, options?: unknown): LeafTest {
-	const regex = toRegExp(arg, options);
-	const text = String(regex);
-	return v => (typeof v === "string" ? regex.test(v) : v instanceof RegExp && String(v) === text);
 }
 
 function allTest(items: unknown[], evaluation: Evaluation, wrap: Wrap): Condition {
@@ -210,7 +203,7 @@ function allTest(items: unknown[], evaluation: Evaluation, wrap: Wrap): Conditio
 	return both(
 		items.map(item => {
 			if (isOperatorDoc(item) && "$elemMatch" in item) return exact(elemMatchTest(item["$elemMatch"], evaluation));
-			return wrap(item instanceof RegExp ? regexTest(item) : equalTest(item));
+			return wrap(isRegex(item) ? regexTest(item) : equalTest(item));
 		}),
 	);
 }
@@ -237,13 +230,7 @@ export function valueTest(condition: unknown, evaluation: Evaluation): LeafTest 
 
 function typeTest(arg: unknown): LeafTest {
 	const names = new Set((Array.isArray(arg) ? arg : [arg]).map(typeName));
-	const isOne = (v: unknown) => {
-		const type = typeOf(v);
-		if (names.has(type)) return true;
-		if (names.has("number") && rank(v) === 2 && v !== undefined && v !== null) return true;
-		return type === "long" && typeof v === "number" && names.has("double");
-	};
-	return isOne;
+	return v => names.has(typeOf(v)) || (names.has("number") && rank(v) === 2);
 }
 
 function modTest(arg: unknown[]): LeafTest {

@@ -10,6 +10,7 @@ import * as query from "mingo/operators/query";
 import * as window from "mingo/operators/window";
 import type { Options } from "mingo/types";
 import { MongoError } from "./errors.ts";
+import { forMingo } from "./expression-numbers.ts";
 import type { Evaluation, Run } from "./expressions.ts";
 import { type Doc, isPlain } from "./values.ts";
 
@@ -35,7 +36,8 @@ export function mingoOperator(name: string, arg: unknown, compile: (e: unknown) 
 		throw new MongoError(168, "InvalidPipelineOperator", `Unrecognized expression '${name}'`);
 	}
 	const settled = options(evaluation);
-	const call = (v: unknown) => guarded(40324, () => evalExpr({}, { [name]: v }, settled as Options));
+	const call = (given: unknown) => guardedCall(forMingo(given, name));
+	const guardedCall = (v: unknown) => guarded(40324, () => evalExpr({}, { [name]: v }, settled as Options));
 	if (Array.isArray(arg)) {
 		const items = arg.map(compile);
 		return scope => call(items.map(run => literal(run(scope))));
@@ -57,7 +59,10 @@ function literal(v: unknown): unknown {
 export function mingoStage(stage: Doc, docs: Doc[], evaluation: Evaluation, resolve: (name: string) => Doc[]): Doc[] {
 	const name = Object.keys(stage)[0] ?? "";
 	if (!(name in stages)) throw new MongoError(40324, "Location40324", `Unrecognized pipeline stage name: '${name}'`);
-	return guarded(40324, () => new Aggregator([stage], options(evaluation, resolve)).run<Doc>(docs));
+	// mingo's stages may change what they are given, and stored documents are shared: these are copies.
+	const copies = docs.map(doc => forMingo(doc, name) as Doc);
+	const read = (from: string) => resolve(from).map(doc => forMingo(doc, name) as Doc);
+	return guarded(40324, () => new Aggregator([stage], options(evaluation, read)).run<Doc>(copies));
 }
 
 function guarded<T>(code: number, run: () => T): T {
@@ -76,5 +81,12 @@ export function mingoAccumulator(name: string, arg: unknown, evaluation: Evaluat
 		throw new MongoError(15952, "Location15952", `unknown group operator '${name}'`);
 	}
 	const settled = options(evaluation);
-	return docs => guarded(15952, () => evalExpr(docs, { [name]: arg }, settled as Options));
+	return docs =>
+		guarded(15952, () =>
+			evalExpr(
+				docs.map(doc => forMingo(doc, name)),
+				{ [name]: arg },
+				settled as Options,
+			),
+		);
 }

@@ -7,7 +7,7 @@ import { mingoStage } from "./mingo.ts";
 import { compileAddFields, compileProject, compileUnset } from "./project.ts";
 import { type Collation, type SortSpec, sortBy } from "./sort.ts";
 import { compileReplaceRoot } from "./update.ts";
-import { clone, type Doc, getPath, idKey, isPlain, own, set, toNumber, valuesAt } from "./values.ts";
+import { type Doc, getPath, idKey, isPlain, own, set, toNumber, valuesAt } from "./values.ts";
 
 /** Where a pipeline runs: its moment and variables, and the other collections it may read. */
 export interface Environment {
@@ -32,8 +32,7 @@ function runStage(stage: Doc, docs: Doc[], env: Environment): Doc[] {
 	const name = nameOfStage(stage);
 	const own = STAGES[name];
 	if (own) return own(docs, stage[name], env);
-	// mingo's stages may change what they are given, and stored documents are shared.
-	return mingoStage(stage, docs.map(clone), env.evaluation, collection => env.read(collection, [], env.evaluation));
+	return mingoStage(stage, docs, env.evaluation, collection => env.read(collection, [], env.evaluation));
 }
 
 function whole(name: string, v: unknown, least: number): number {

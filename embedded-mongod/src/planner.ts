@@ -16,6 +16,7 @@ import {
 } from "./bounds.ts";
 import { badValue } from "./errors.ts";
 import type { Index, IndexKey } from "./index-tree.ts";
+import { entriesOf } from "./order.ts";
 import { hasSort, isDescending, type SortSpec } from "./sort.ts";
 import { type Doc, HIGH, hasArrayBelow, isPosition, LOW } from "./values.ts";
 
@@ -237,7 +238,7 @@ function sortOf(index: Index, prefix: Intervals[], sort: SortSpec | undefined): 
 	const spoils = (field: string, i: number) =>
 		(index.arrays[i] ?? 0) !== 0 && (!isFixed(i) || (sort !== undefined && field in sort));
 	if (!hasSort(sort) || index.fields.some(spoils)) return UNSORTED;
-	const wanted = Object.entries(sort).filter(([path]) => !isFixed(index.fields.indexOf(path)));
+	const wanted = entriesOf(sort).filter(([path]) => !isFixed(index.fields.indexOf(path)));
 	let isMerged = false;
 	let sign = 0;
 	let at = 0;

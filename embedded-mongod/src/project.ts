@@ -2,6 +2,7 @@
 import { badValue, MongoError } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
 import { elementTest, isOperatorDoc } from "./matcher.ts";
+import { keysOf, withId } from "./order.ts";
 import { positionOf } from "./positional.ts";
 import { bsonType, clone, type Doc, getPath, isNumeric, isPlain, own, set, toNumber } from "./values.ts";
 
@@ -116,11 +117,11 @@ export function compileProject(spec: Doc, evaluation: Evaluation): Change {
 function compilePlan(plan: Plan): Change {
 	const { isInclusion } = plan;
 	if (isInclusion) for (const { path } of plan.arrays) if (!plan.included.has(path)) tryPut(plan.included, path);
-	const withId = plan.id ?? true;
+	const keepsId = plan.id ?? true;
 	return doc => {
 		let out: Doc = isInclusion ? keep(doc, plan.included) : strip(doc, plan.excluded);
-		if (withId && isInclusion && Object.hasOwn(doc, "_id")) out = { _id: doc["_id"], ...out };
-		else if (!withId) delete out["_id"];
+		if (keepsId && isInclusion && Object.hasOwn(doc, "_id")) out = withId(doc["_id"], out);
+		else if (!keepsId) delete out["_id"];
 		if (plan.computed.size) out = compute(out, plan.computed, doc);
 		for (const { path, pick } of plan.arrays) out = replaceArray(out, path, doc, pick);
 		return out;
@@ -147,7 +148,7 @@ function replaceArray(out: Doc, path: string, doc: Doc, pick: Pick): Doc {
 
 function keep(doc: Doc, tree: Tree): Doc {
 	const out: Doc = {};
-	for (const key of Object.keys(doc)) {
+	for (const key of keysOf(doc)) {
 		const node = tree.get(key);
 		if (node === undefined) continue;
 		const v = node instanceof Map ? keepBelow(doc[key], node) : doc[key];
@@ -162,7 +163,7 @@ function keepBelow(v: unknown, tree: Tree): unknown {
 
 function strip(doc: Doc, tree: Tree): Doc {
 	const out: Doc = {};
-	for (const key of Object.keys(doc)) {
+	for (const key of keysOf(doc)) {
 		const node = tree.get(key);
 		if (node === true) continue;
 		set(out, key, node instanceof Map ? stripBelow(doc[key], node) : doc[key]);

@@ -5,6 +5,7 @@ import { MongoError } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
 import type { Index, IndexKey } from "./index-tree.ts";
 import { compileFilter } from "./matcher.ts";
+import { entriesOf, keysOf } from "./order.ts";
 import { type IndexPlan, type OrPlan, type Plan, planQuery, summarize } from "./planner.ts";
 import { type Collation, hasSort, isDescending, isSimple, refuseText, type SortSpec, sortBy } from "./sort.ts";
 import { compare, type Doc, idKey } from "./values.ts";
@@ -157,14 +158,14 @@ function* scanOr(plan: OrPlan, sort: SortSpec | undefined, costs: Costs): Genera
 }
 
 const sortColumns = (index: Index, sort: SortSpec | undefined) =>
-	Object.keys(sort ?? {}).map(path => index.fields.indexOf(path));
+	keysOf(sort ?? {}).map(path => index.fields.indexOf(path));
 
 /** Several streams in the wanted order become one. */
 function* merge(
 	inputs: { stream: Generator<Entry>; columns: number[] }[],
 	sort: SortSpec | undefined,
 ): Generator<Entry> {
-	const signs = Object.values(sort ?? {}).map(d => (isDescending(d) ? -1 : 1));
+	const signs = entriesOf(sort ?? {}).map(([, d]) => (isDescending(d) ? -1 : 1));
 	const heads = inputs.flatMap(({ stream, columns }) => {
 		const next = stream.next();
 		return next.done ? [] : [{ stream, columns, entry: next.value }];

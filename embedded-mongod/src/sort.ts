@@ -1,4 +1,5 @@
 import { notImplemented } from "./errors.ts";
+import { entriesOf } from "./order.ts";
 import { compare, type Doc, getPath, isPlain, toNumber, valuesAt } from "./values.ts";
 
 /** `{ field: 1 | -1 }`, in the order of its fields. */
@@ -19,7 +20,7 @@ export const hasSort = (sort: SortSpec | undefined): sort is SortSpec =>
 
 /** A comparison of documents that looks into no arrays, as `$sortArray` and `$push` do it. */
 export function orderOf(by: SortSpec): Compare {
-	const fields = Object.entries(by).map(([path, direction]) => ({ path, sign: isDescending(direction) ? -1 : 1 }));
+	const fields = entriesOf(by).map(([path, direction]) => ({ path, sign: isDescending(direction) ? -1 : 1 }));
 	return (a, b) => {
 		for (const { path, sign } of fields) {
 			const c = sign * compare(getPath(a, path), getPath(b, path));
@@ -41,7 +42,7 @@ function textCompare(collation: Collation): Compare {
 /** Sorts by the given fields; of an array its least element counts, or its greatest when descending. */
 export function sortBy<T>(items: T[], docOf: (item: T) => Doc, sort: SortSpec, collation?: Collation): T[] {
 	const cmp = collation && !isSimple(collation) ? textCompare(collation) : compare;
-	const by = Object.entries(sort).map(([path, direction]) => ({ path, sign: isDescending(direction) ? -1 : 1 }));
+	const by = entriesOf(sort).map(([path, direction]) => ({ path, sign: isDescending(direction) ? -1 : 1 }));
 	const keyed = items.map(item => {
 		const doc = docOf(item);
 		return { item, key: by.map(({ path, sign }) => sortKey(doc, path, sign, cmp)) };

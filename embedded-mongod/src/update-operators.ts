@@ -2,16 +2,18 @@
 import { Long, Timestamp } from "bson";
 import { badValue, failedToParse, MongoError, typeMismatch } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
-import { elementTest, toRegExp } from "./matcher.ts";
+import { elementTest } from "./matcher.ts";
+import { calculate, kindOf } from "./numbers.ts";
+import { regexTest } from "./regex.ts";
 import { orderOf } from "./sort.ts";
 import {
-	bsonType,
 	clone,
 	compare,
 	type Doc,
 	equal,
 	isNumeric,
 	isPlain,
+	isRegex,
 	own,
 	set,
 	show,
@@ -87,17 +89,6 @@ function listAt(t: Target): unknown[] {
 	);
 }
 
-/** Sums and products keep Int64 exact: only numbers within 2^53 become JavaScript's own. */
-function calculate(a: unknown, b: unknown, isSum: boolean): unknown {
-	if (bsonType(a) === "Long" || bsonType(b) === "Long") {
-		if ([a, b].every(v => bsonType(v) === "Long" || Number.isInteger(toNumber(v)))) {
-			const [x, y] = [BigInt(String(a)), BigInt(String(b))];
-			return Long.fromBigInt(BigInt.asIntN(64, isSum ? x + y : x * y));
-		}
-	}
-	return isSum ? toNumber(a) + toNumber(b) : toNumber(a) * toNumber(b);
-}
-
 function arithmetic(t: Target, arg: unknown, isSum: boolean): void {
 	const op = isSum ? "$inc" : "$mul";
 	if (arg === null || arg === undefined || !isNumeric(arg)) {
@@ -110,7 +101,7 @@ function arithmetic(t: Target, arg: unknown, isSum: boolean): void {
 			`Cannot apply ${op} to a value of non-numeric type. {_id: ${show(t.writer.before["_id"])}} has the field '${t.key}' of non-numeric type ${typeOf(t.current)}`,
 		);
 	}
-	put(t, calculate(t.current ?? 0, arg, isSum));
+	put(t, calculate(isSum ? "add" : "multiply", t.current ?? 0, arg, true));
 }
 
 function push(t: Target, arg: unknown): void {
@@ -151,10 +142,7 @@ function pull(t: Target, arg: unknown): void {
 	);
 }
 function pullTest(arg: unknown, evaluation: Evaluation): (e: unknown) => boolean {
-	if (arg instanceof RegExp) {
-		const regex = toRegExp(arg);
-		return e => typeof e === "string" && regex.test(e);
-	}
+	if (isRegex(arg)) return regexTest(arg);
 	return isPlain(arg) ? elementTest(arg, evaluation) : e => equal(e, arg);
 }
 
@@ -162,9 +150,14 @@ function bit(t: Target, arg: unknown): void {
 	const [[op, operand] = ["", 0]] = Object.entries(isPlain(arg) ? arg : {});
 	if (!["and", "or", "xor"].includes(op))
 		throw badValue(`The $bit modifier only supports 'and', 'or', and 'xor', not '${op}'`);
-	const a = BigInt(toNumber(t.current ?? 0));
-	const b = BigInt(toNumber(operand));
-	put(t, Number(op === "and" ? a & b : op === "or" ? a | b : a ^ b));
+	const values = [t.current ?? 0, operand];
+	if (!values.every(v => isNumeric(v) && ["int", "long"].includes(kindOf(v)))) {
+		throw badValue("The $bit modifier works on ints and longs only");
+	}
+	const [a = 0n, b = 0n] = values.map(v => BigInt(String(v)));
+	const n = op === "and" ? a & b : op === "or" ? a | b : a ^ b;
+	const isLong = values.some(v => kindOf(v) === "long");
+	put(t, isLong ? Long.fromBigInt(BigInt.asIntN(64, n)) : Number(BigInt.asIntN(32, n)));
 }
 
 const OPERATORS: Record<string, (t: Target, arg: unknown) => void> = {

@@ -2,10 +2,11 @@
 import { badValue, failedToParse, MongoError } from "./errors.ts";
 import type { Evaluation } from "./expressions.ts";
 import { compileFilter, type Matcher } from "./matcher.ts";
+import { withId } from "./order.ts";
 import { positionOf } from "./positional.ts";
 import { compileAddFields, compileProject, compileUnset } from "./project.ts";
 import { applyOperator, getAt, isOperator, parentOf, putAt } from "./update-operators.ts";
-import { clone, type Doc, equal, isPlain, own, typeOf } from "./values.ts";
+import { clone, type Doc, equal, isPlain, isRegex, own, typeOf } from "./values.ts";
 
 /** What an update needs besides itself. */
 export interface UpdateContext {
@@ -79,7 +80,7 @@ function pipelineUpdate(stages: Doc[], evaluation: Evaluation): Apply {
 	const steps = stages.map(stage => compileStage(stage, evaluation));
 	return doc => {
 		const out = steps.reduce((d, step) => step(d), doc);
-		if (!("_id" in out)) return "_id" in doc ? { _id: doc["_id"], ...out } : out;
+		if (!("_id" in out)) return "_id" in doc ? withId(doc["_id"], out) : out;
 		if ("_id" in doc && !equal(out["_id"], doc["_id"])) throw immutable(ID_CHANGED);
 		return out;
 	};
@@ -124,8 +125,7 @@ function replace(doc: Doc, update: Doc): Doc {
 	if ("_id" in update && !equal(update["_id"], doc["_id"])) {
 		throw immutable("After applying the update, the (immutable) field '_id' was found to have been altered");
 	}
-	const { _id, ...rest } = clone(update);
-	return { _id: doc["_id"], ...rest };
+	return withId(doc["_id"], clone(update));
 }
 
 function modify(doc: Doc, update: Doc, context: UpdateContext): Doc {
@@ -241,7 +241,7 @@ export function seedOf(filter: Doc): Doc {
 			else if (isPlain(c) && hasOperators(c)) {
 				if ("$eq" in c) assign(key, c["$eq"]);
 				else for (const op of ["$in", "$all"]) if (Array.isArray(c[op]) && c[op].length === 1) assign(key, c[op][0]);
-			} else if (!(c instanceof RegExp)) assign(key, c);
+			} else if (!isRegex(c)) assign(key, c);
 		}
 	};
 	walk(filter);

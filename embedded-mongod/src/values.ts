@@ -1,5 +1,7 @@
 // BSON values: their order, equality and paths. Order after "Comparison/Sort Order" of the MongoDB manual.
-import type { Binary, Decimal128, Long, ObjectId, Timestamp } from "bson";
+import type { Binary, BSONRegExp, Decimal128, ObjectId, Timestamp } from "bson";
+import { compareNumbers, kindOf, numberKey } from "./numbers.ts";
+import { entriesOf, keysOf, noteOrder } from "./order.ts";
 
 /** A document as this engine handles it; stored ones are never changed in place. */
 export type Doc = { [field: string]: unknown };
@@ -79,10 +81,7 @@ function rankOfObject(v: object): number {
 
 /** The number a numeric BSON value stands for; Decimal128 and Long beyond 2^53 lose digits here. */
 export function toNumber(v: unknown): number {
-	if (typeof v === "number") return v;
-	if (bsonType(v) === "Decimal128") return Number((v as Decimal128).toString());
-	if (bsonType(v) === "Long") return (v as Long).toNumber();
-	return Number((v as { valueOf(): unknown }).valueOf());
+	return typeof v === "number" ? v : bsonType(v) === "Decimal128" ? Number((v as Decimal128).toString()) : Number(v);
 }
 export const isNumeric = (v: unknown) => typeof v === "number" || typeof v === "bigint" || rank(v) === 2;
 
@@ -92,15 +91,15 @@ function bytesOfBinary(v: unknown): Uint8Array {
 	return binary.buffer.subarray(0, binary.position);
 }
 
-function compareNumbers(a: unknown, b: unknown): number {
-	if (bsonType(a) === "Long" && bsonType(b) === "Long") return (a as Long).compare(b as Long);
-	const x = toNumber(a);
-	const y = toNumber(b);
-	if (x < y) return -1;
-	if (x > y) return 1;
-	if (x === y) return 0;
-	return Number.isNaN(x) ? (Number.isNaN(y) ? 0 : -1) : 1;
+export const isRegex = (v: unknown): v is BSONRegExp | RegExp => v instanceof RegExp || bsonType(v) === "BSONRegExp";
+/** A pattern and its options, as one text. */
+function patternOf(v: unknown): string {
+	if (v instanceof RegExp) return `${v.source}\0${v.flags}`;
+	const { pattern, options } = v as BSONRegExp;
+	return `${pattern}\0${options}`;
 }
+
+const subtype = (v: unknown) => (bsonType(v) === "Binary" ? (v as Binary).sub_type : 0);
 
 function compareArrays(a: unknown[], b: unknown[]): number {
 	for (let i = 0; i < a.length && i < b.length; i++) {
@@ -111,8 +110,8 @@ function compareArrays(a: unknown[], b: unknown[]): number {
 }
 
 function compareDocuments(a: Doc, b: Doc): number {
-	const x = Object.keys(a);
-	const y = Object.keys(b);
+	const x = keysOf(a);
+	const y = keysOf(b);
 	for (let i = 0; i < x.length && i < y.length; i++) {
 		const left = x[i] as string;
 		const right = y[i] as string;
@@ -139,7 +138,7 @@ function compareSameType(type: number, a: unknown, b: unknown): number {
 		case 6: {
 			const x = bytesOfBinary(a);
 			const y = bytesOfBinary(b);
-			return x.length - y.length || Buffer.compare(x, y);
+			return x.length - y.length || subtype(a) - subtype(b) || Buffer.compare(x, y);
 		}
 		case 7:
 			return Buffer.compare((a as ObjectId).id, (b as ObjectId).id);
@@ -148,8 +147,8 @@ function compareSameType(type: number, a: unknown, b: unknown): number {
 		case 10:
 			return Math.sign((a as Timestamp).compare(b as Timestamp));
 		case 11: {
-			const x = String(a);
-			const y = String(b);
+			const x = patternOf(a);
+			const y = patternOf(b);
 			return x < y ? -1 : x > y ? 1 : 0;
 		}
 		default:
@@ -172,8 +171,8 @@ export const equal = (a: unknown, b: unknown) => compare(a, b) === 0;
 export function clone<T>(v: T): T {
 	if (Array.isArray(v)) return v.map(clone) as T;
 	if (!isPlain(v)) return v;
-	const copy: Doc = {};
-	for (const key of Object.keys(v)) set(copy, key, clone(v[key]));
+	const copy: Doc = { ...v };
+	for (const key of Object.keys(v)) if (typeof v[key] === "object") set(copy, key, clone(v[key]));
 	return copy as T;
 }
 
@@ -181,7 +180,9 @@ export function clone<T>(v: T): T {
 export function own(o: unknown, key: string): unknown {
 	return o !== null && typeof o === "object" && Object.hasOwn(o, key) ? (o as Doc)[key] : undefined;
 }
+/** Sets a field, behind all others when it is new. */
 export function set(o: Doc | unknown[], key: string, value: unknown): void {
+	if (!Array.isArray(o)) noteOrder(o, key);
 	if (key === "__proto__") {
 		Object.defineProperty(o, key, { value, enumerable: true, configurable: true, writable: true });
 	} else (o as Doc)[key] = value;
@@ -190,20 +191,34 @@ export function set(o: Doc | unknown[], key: string, value: unknown): void {
 /** A key for maps: equal BSON values give equal keys. */
 export function idKey(v: unknown): string {
 	if (typeof v === "string") return `s${v}`;
-	if (typeof v === "number") return `n${v === 0 ? 0 : v}`;
+	if (typeof v === "number") return numberKey(v);
 	switch (rank(v)) {
+		case 1:
+			return "z";
 		case 2:
-			return `n${bsonType(v) === "Long" ? (v as Long).toString() : toNumber(v)}`;
+			return numberKey(v);
+		case 4:
+			return isPlain(v)
+				? `{${entriesOf(v).map(([k, x]) => `${JSON.stringify(k)}:${quoted(x)}`)}}`
+				: `j${JSON.stringify(v)}`;
+		case 5:
+			return `[${(v as unknown[]).map(quoted)}]`;
 		case 6:
-			return `b${Buffer.from(bytesOfBinary(v)).toString("hex")}`;
+			return `b${subtype(v)}:${Buffer.from(bytesOfBinary(v)).toString("hex")}`;
 		case 7:
 			return `o${(v as ObjectId).toHexString()}`;
 		case 9:
 			return `d${Number(v)}`;
+		case 10:
+			return `t${v}`;
+		case 11:
+			return `r${patternOf(v)}`;
 		default:
-			return `j${JSON.stringify(v, (_, x) => (bsonType(x) ? `${bsonType(x)}:${String(x)}` : x))}`;
+			return `j${bsonType(v) ?? ""}${JSON.stringify(v)}`;
 	}
 }
+/** Within another key, so that no text can look like two. */
+const quoted = (v: unknown) => JSON.stringify(idKey(v));
 
 /** What an index or a query sees at a path. */
 export interface Reached {
@@ -271,7 +286,7 @@ export function show(v: unknown): string {
 	if (v instanceof Date) return `new Date(${v.getTime()})`;
 	if (Array.isArray(v)) return `[ ${v.map(show).join(", ")} ]`;
 	if (!isPlain(v)) return String(v);
-	const fields = Object.entries(v).map(([k, x]) => `${k}: ${show(x)}`);
+	const fields = entriesOf(v).map(([k, x]) => `${k}: ${show(x)}`);
 	return fields.length ? `{ ${fields.join(", ")} }` : "{}";
 }
 
@@ -309,22 +324,16 @@ const TYPE_OF_RANK: Record<number, string> = {
 	98: "maxKey",
 };
 
-/** The name `$type` gives a value; a whole number that fits is an `int`, a bigger one a `long`. */
+/** The name `$type` gives a value. */
 export function typeOf(v: unknown): string {
 	if (v === undefined) return "missing";
 	if (v === null) return "null";
 	if (rank(v) !== 2) return TYPE_OF_RANK[rank(v)] ?? "object";
-	const type = bsonType(v);
-	if (type === "Decimal128") return "decimal";
-	if (type === "Long" || typeof v === "bigint") return "long";
-	const n = toNumber(v);
-	if (!Number.isInteger(n)) return "double";
-	return Math.abs(n) < 2 ** 31 ? "int" : "long";
+	return kindOf(v);
 }
 
 /** What MongoDB takes for true: all but false, 0, null and missing. */
 export function isTrue(v: unknown): boolean {
 	if (v === undefined || v === null || v === false || v === 0) return false;
-	const type = bsonType(v);
-	return !(type === "Long" || type === "Decimal128" || type === "Double" || type === "Int32") || toNumber(v) !== 0;
+	return rank(v) !== 2 || toNumber(v) !== 0;
 }

@@ -1,7 +1,7 @@
 // OP_MSG, and OP_QUERY for the first hello of old drivers.
 import type { Socket } from "node:net";
-import { deserialize, serialize } from "bson";
-import { decode, READ } from "./bson-bytes.ts";
+import { decode } from "./bson-read.ts";
+import { encode } from "./bson-write.ts";
 import type { Connection, CursorReply, Reply } from "./commands/context.ts";
 import { dispatch, errorReply } from "./dispatch.ts";
 import type { Engine } from "./engine.ts";
@@ -105,9 +105,6 @@ function queryReplyHead(id: number, length: number): Buffer {
 	return head;
 }
 
-/** Documents to insert stay as the client sent them, so that a double stays a double. */
-const INSERT = { ...READ, fieldsAsRaw: { documents: true } };
-
 /** The smallest document: its length and the byte that ends it. */
 const EMPTY_DOCUMENT_BYTES = 5;
 
@@ -140,7 +137,8 @@ export function readMessage(message: Buffer, flags: number): Doc {
 }
 function readCommand(section: Buffer): Doc {
 	const name = section.toString("latin1", 5, section.indexOf(0, 5));
-	return deserialize(section, name === "insert" ? INSERT : READ);
+	// Documents to insert stay as the client sent them.
+	return decode(section, name === "insert" ? "documents" : undefined);
 }
 function readSequence(section: Buffer, sequences: Doc): void {
 	const nul = section.indexOf(0, 4);
@@ -161,13 +159,13 @@ async function answer(engine: Engine, connection: Connection, command: Doc): Pro
 		const reply = await dispatch(engine, connection, command);
 		return reply === "close" ? undefined : encodeReply(reply);
 	} catch (error) {
-		return serialize(errorReply(error), { ignoreUndefined: true });
+		return encode(errorReply(error));
 	}
 }
 
 function encodeReply(reply: Reply): Uint8Array {
 	if ("cursorReply" in reply) return encodeCursor(reply["cursorReply"] as CursorReply);
-	return serialize(reply, { ignoreUndefined: true });
+	return encode(reply);
 }
 
 /** `{ cursor: { firstBatch: [...], id, ns }, ok: 1 }` around documents that are bytes already. */
@@ -175,10 +173,10 @@ function encodeCursor({ field, items, namespace, id }: CursorReply): Buffer {
 	const names = items.map((_, i) => Buffer.from(`\x03${i}\0`, "latin1"));
 	const arrayLength = items.reduce((n, item, i) => n + item.length + (names[i]?.length ?? 0), 5);
 	const fieldName = Buffer.from(`\x04${field}\0`, "latin1");
-	const tail = serialize({ id, ns: namespace }).subarray(4);
+	const tail = encode({ id, ns: namespace }).subarray(4);
 	const cursorLength = 4 + fieldName.length + arrayLength + tail.length;
 	const cursorName = Buffer.from("\x03cursor\0", "latin1");
-	const okTail = serialize({ ok: 1 }).subarray(4);
+	const okTail = encode({ ok: 1 }).subarray(4);
 	const out = Buffer.allocUnsafe(4 + cursorName.length + cursorLength + okTail.length);
 	let at = out.writeInt32LE(out.length, 0);
 	const put = (part: Uint8Array) => {

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { encode } from "../src/bson-bytes.ts";
+import { encode } from "../src/bson-write.ts";
 import { Engine } from "../src/engine.ts";
 import { type Disk, realDisk } from "../src/journal/disk.ts";
 import type { Entry } from "../src/journal/entries.ts";

@@ -1,6 +1,6 @@
 // What every command gets, and what it may answer with.
 import { Long } from "bson";
-import { encode } from "../bson-bytes.ts";
+import { encode } from "../bson-write.ts";
 import type { Collection, Stored } from "../collection.ts";
 import type { Batches } from "../cursors.ts";
 import type { Engine } from "../engine.ts";

@@ -1,6 +1,7 @@
 import type { Collection } from "../collection.ts";
 import { badValue, MongoError, notImplemented } from "../errors.ts";
 import type { IndexSpec } from "../index-tree.ts";
+import { isArrayIndex } from "../order.ts";
 import { type Collation, isSimple } from "../sort.ts";
 import { type Doc, isNumeric, isPlain, own, toNumber } from "../values.ts";
 import { type Context, docBatches, firstBatch, type Handlers, listOf, nameIn, OK, type Reply } from "./context.ts";
@@ -18,13 +19,21 @@ function specOf(given: Doc): IndexSpec {
 			throw new MongoError(67, "CannotCreateIndex", "Values in the index key pattern must be numbers other than 0.");
 		}
 		if (field.includes("$**")) throw notImplemented("wildcard index");
+		if (isArrayIndex(field)) throw notImplemented(`index on a field named as a number (${field})`);
 	}
 	if (!isSimple(given["collation"] as Collation | undefined)) throw notImplemented("index with a collation");
 	if (given["sparse"] && given["partialFilterExpression"]) {
 		throw new MongoError(67, "CannotCreateIndex", 'cannot mix "partialFilterExpression" and "sparse" options');
 	}
-	const name = typeof given["name"] === "string" ? given["name"] : Object.entries(key).flat().join("_");
-	const spec: IndexSpec = { key, name };
+	const name =
+		typeof given["name"] === "string"
+			? given["name"]
+			: Object.entries(key)
+					.map(([f, d]) => `${f}_${toNumber(d)}`)
+					.join("_");
+	// Directions may come as any kind of number; they are compared as texts later.
+	const plain = Object.fromEntries(Object.entries(key).map(([f, d]) => [f, toNumber(d)]));
+	const spec: IndexSpec = { key: plain, name };
 	for (const option of KEPT_OPTIONS) {
 		if (given[option] !== undefined && given[option] !== false) Object.assign(spec, { [option]: given[option] });
 	}

@@ -1,6 +1,6 @@
 // insert, update, delete and findAndModify.
 
-import { decode } from "../bson-bytes.ts";
+import { decode } from "../bson-read.ts";
 import type { Collection, Stored } from "../collection.ts";
 import type { Engine } from "../engine.ts";
 import { failedToParse, MongoError } from "../errors.ts";

@@ -52,6 +52,42 @@ class SharedConnectionAdapter extends MongooseAdapter<Document> {
 	}
 }
 
+/** IndexOptionsConflict, IndexKeySpecsConflict. */
+const CONFLICTS: ReadonlySet<unknown> = new Set([85, 86]);
+const INDEX_NOT_FOUND = 27;
+/** Nodes of two versions may start at once; the last one has its way. */
+const INDEX_ATTEMPTS = 5;
+
+const codeOf = (error: unknown): unknown =>
+	typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+
+/**
+ * Makes the indexes of a schema. One that an earlier version made with other options (how long documents are kept, say)
+ * gives way to the one of now: a shop that was running must start.
+ */
+async function createIndexes(model: Model<unknown>): Promise<void> {
+	for (let attempt = 1; ; attempt++) {
+		try {
+			await model.createIndexes();
+			return;
+		} catch (error) {
+			if (!CONFLICTS.has(codeOf(error)) || attempt >= INDEX_ATTEMPTS) throw error;
+		}
+		const { toDrop, toCreate } = await model.diffIndexes();
+		const wanted = new Set(toCreate.map(keys => nameOfIndex(keys as object)));
+		for (const name of toDrop.filter(old => wanted.has(old))) {
+			await model.collection.dropIndex(name).catch(error => {
+				if (codeOf(error) !== INDEX_NOT_FOUND) throw error;
+			});
+		}
+	}
+}
+
+const nameOfIndex = (keys: object): string =>
+	Object.entries(keys)
+		.map(([field, order]) => `${field}_${order}`)
+		.join("_");
+
 /**
  * Gives a service collections in its own database; they and their indexes are made at the start.
  * Services use `db`; mixins that keep something of their own (events, an inbox) use this.
@@ -71,7 +107,7 @@ export function collections(definitions: Definitions): Partial<ServiceSchema> {
 				Object.keys(definitions).map(async name => {
 					const model = this.models[name];
 					await model?.createCollection();
-					await model?.createIndexes();
+					if (model) await createIndexes(model);
 				}),
 			);
 		},

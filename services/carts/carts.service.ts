@@ -278,7 +278,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		this.repository = new CartRepository(this.models.carts, this.broker.stoa.database.clockOf(this.name));
 		this.claims = new ClaimRepository(this.models.carts);
 	},
-	started() {
+	async started() {
+		await this.claims.adopt();
 		const onError = (error: unknown) => this.logger.warn("Held carts could not be looked at yet", error);
 		this.sweep = createLoop(SWEEP_EVERY_MS, () => this.sweepClaims(), onError);
 		this.sweep.start();

@@ -69,6 +69,26 @@ export class ClaimRepository {
 		]);
 	}
 
+	/**
+	 * Carts that an earlier version left: their claims do not say when they are looked at, nor what was applied to them
+	 * when. Safe to run on every node, at every start.
+	 */
+	async adopt(): Promise<void> {
+		const applied = { $cond: [{ $eq: [{ $type: "$$this" }, "string"] }, { seed: "$$this", at: "$$NOW" }, "$$this"] };
+		const look = { lookAt: "$$NOW", looks: 0, failures: 0 };
+		const isHeld = { "checkout.at": { $type: "date" as const }, "checkout.lookAt": { $exists: false } };
+		await this.#carts.collection.updateMany({ status: "open", $or: [isHeld, { applied: { $type: "string" } }] }, [
+			{
+				$set: {
+					applied: { $map: { input: "$applied", in: applied } },
+					checkout: {
+						$cond: [{ $eq: [{ $type: "$checkout.at" }, "date"] }, { $mergeObjects: [look, "$checkout"] }, null],
+					},
+				},
+			},
+		]);
+	}
+
 	/** Held carts that are due to be looked at, the longest due first. */
 	due(now: Date, limit: number): Promise<Held[]> {
 		return this.#carts

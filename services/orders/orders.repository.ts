@@ -59,13 +59,6 @@ export class OrderRepository implements Orders {
 		}
 	}
 
-	/** Documents from before there were tombstones of carts: those had none. */
-	async adopt(): Promise<void> {
-		await this.#orders.collection.updateMany({ isTombstone: null as never }, [
-			{ $set: { isTombstone: { $eq: ["$cartId", ""] } } },
-		]);
-	}
-
 	/** An upsert as a pipeline, because lease and key are measured by the database's clock. */
 	async #insert(document: OrderDocument): Promise<OrderDocument> {
 		const times = {
@@ -96,7 +89,9 @@ export class OrderRepository implements Orders {
 
 	async byKey(keyHash: string): Promise<OrderDocument | null> {
 		const isOver = { liveKey: keyHash, $expr: { $lte: ["$keyUntil", "$$NOW"] } };
-		await this.#orders.updateOne(isOver, { $set: { liveKey: null } }, { maxTimeMS: MAX_TIME_MS });
+		// A saga that still runs learns of it by the version: it must not take the key back.
+		const given = { $set: { liveKey: null }, $inc: { version: 1 } };
+		await this.#orders.updateOne(isOver, given, { maxTimeMS: MAX_TIME_MS });
 		return this.#orders.findOne({ liveKey: keyHash }).maxTimeMS(MAX_TIME_MS).lean<OrderDocument>();
 	}
 

@@ -9,6 +9,7 @@ import { consumer } from "../../mixins/consumer.mixin.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
 import { parking } from "../../mixins/parking.mixin.ts";
+import { adoptOrders } from "./adopt.ts";
 import { ORDER_TRANSITIONS } from "./domain/order-states.ts";
 import { isOrderToken, orderTokenOf } from "./order-token.ts";
 import type { Order } from "./orders.contract.ts";
@@ -306,7 +307,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		this.repository = new OrderRepository(this.models.orders, id => this.outbox.hint("orders", id));
 	},
 	async started() {
-		await this.repository.adopt();
+		await adoptOrders(this.models.orders, this.depsFor().awaitingPaymentMs);
 		const onError = (error: unknown) => this.logger.warn("Unfinished orders could not be looked at yet", error);
 		const onOrder = (orderId: string, error: unknown) =>
 			this.logger.warn(`${orderId} could not be recovered yet`, error);

@@ -68,6 +68,8 @@ const paymentSchema = new Schema<PaymentDocument>(
 	{ versionKey: false },
 );
 paymentSchema.index({ orderId: 1 }, { unique: true });
+// Payments of an earlier version have none: they are found by it.
+paymentSchema.index({ refunding: 1 });
 // What is parked has no `cleanUpAt`: it is in the way of nothing that is due.
 paymentSchema.index({ cleanUpAt: 1 }, { partialFilterExpression: { cleanUpAt: { $type: "date" } } });
 paymentSchema.index({ parkedAt: 1 }, { partialFilterExpression: { parkedAt: { $type: "date" } } });

@@ -6,6 +6,7 @@ import { testWebhookSecret } from "../../lib/webhook-signature.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
 import { parking } from "../../mixins/parking.mixin.ts";
+import { adoptPayments } from "./adopt.ts";
 import type { Payment } from "./payments.contract.ts";
 import { type PaymentDocument, paymentModels } from "./payments.model.ts";
 import { PaymentRepository } from "./payments.repository.ts";
@@ -156,7 +157,8 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 			onDelay: (orderId, error) => this.logger.warn(`The provider is asked again about ${orderId}`, error),
 		};
 	},
-	started() {
+	async started() {
+		await adoptPayments(this.models.payments);
 		const onError = (error: unknown) => this.logger.warn("Voided payments could not be cleaned up yet", error);
 		this.cleaning = createLoop(CLEAN_UP_EVERY_MS, () => cleanUpDue(this.deps), onError);
 		this.cleaning.start();

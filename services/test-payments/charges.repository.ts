@@ -144,7 +144,9 @@ export class ChargeRepository {
 			)
 			.lean<ChargeDocument>();
 		if (!due?.webhook) return null;
-		return { ...((await this.#settle(due, due.webhook.outcome)) ?? due), webhook: due.webhook };
+		// One of an earlier version does not say it: its charges were only ever captured.
+		const webhook = { ...due.webhook, outcome: due.webhook.outcome ?? "captured" };
+		return { ...((await this.#settle(due, webhook.outcome)) ?? due), webhook };
 	}
 
 	#settle(charge: ChargeDocument, outcome: Settlement): Promise<ChargeDocument | null> {

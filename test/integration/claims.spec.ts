@@ -6,7 +6,6 @@ import type { Cart } from "../../services/carts/carts.contract.ts";
 import type { CartDocument } from "../../services/carts/carts.model.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import type { OrderDocument } from "../../services/orders/orders.model.ts";
-import type { OrderRepository } from "../../services/orders/orders.repository.ts";
 import { placeOrder } from "../../services/orders/use-cases/place-order.ts";
 import type { Deps } from "../../services/orders/use-cases/ports.ts";
 import { rawBroker } from "../support/gateway.ts";
@@ -366,6 +365,25 @@ describe("The claim of a cart", () => {
 			expect(await ending(place(declined, "k-declined", { meta: ADA }))).toMatchObject({ status: "paid" });
 		});
 
+		it("are not taken back by an order that fails after their day, and it ends", async () => {
+			const thing = await goods();
+			const [one, two] = await Promise.all([cartOf(thing.sku, ADA), cartOf(thing.sku, ADA)]);
+			const held = holdAt("orders.decline.giveBack:before");
+			const first = ending(place(one, "k-late", { meta: ADA, token: "tok_declined" }));
+			await held.arrives();
+			await orders().updateOne({ cartId: one.id }, { $set: { keyUntil: LONG_AGO } });
+			expect(await ending(place(two, "k-late", { meta: ADA }))).toMatchObject({ status: "paid" });
+			held.open();
+			expect(await first).toMatchObject({ type: "PAYMENT_DECLINED" });
+			expect(await orders().findOne({ cartId: one.id })).toMatchObject({
+				status: "failed",
+				liveKey: null,
+				lease: null,
+			});
+			expect(await statusOf(one, ADA)).toBe("open");
+			expect(await ending(place(two, "k-late", { meta: ADA }))).toMatchObject({ status: "paid" });
+		});
+
 		it("may go on after nothing final, in the same cart and in another", async () => {
 			const thing = await goods();
 			const [one, two] = await Promise.all([cartOf(thing.sku, ADA), cartOf(thing.sku, ADA)]);
@@ -405,27 +423,6 @@ describe("The claim of a cart", () => {
 			expect(await ending(place(cart, "try-0", { token: "tok_declined" }))).toEqual(first);
 		}, 60_000);
 	});
-
-	it("finds orders and tombstones of a register that did not tell them apart", async () => {
-		const thing = await goods();
-		const cart = await cartOf(thing.sku);
-		const { id } = await place(cart, "of old");
-		const tombstone = await orders().findOne({ isTombstone: true });
-		const old = { _id: { $in: [id, tombstone?._id ?? ""] } };
-		await orders().updateMany(old, { $unset: { isTombstone: "" } });
-		await orders().updateOne({ _id: tombstone?._id ?? "" }, { $set: { cartId: "" } });
-		const { repository } = rawBroker(node).getLocalService("orders") as unknown as { repository: OrderRepository };
-		await repository.adopt();
-		const found = await orders().find(old).toArray();
-		expect(new Map(found.map(({ _id, isTombstone }) => [_id, isTombstone]))).toEqual(
-			new Map([
-				[id, false],
-				[tombstone?._id, true],
-			]),
-		);
-		await orders().updateOne({ _id: tombstone?._id ?? "" }, { $set: { cartId: cart.id } });
-	});
-
 	it("leaves tombstones that nobody takes for orders, and a shop that is right", async () => {
 		const tombstone = await orders().findOne({ isTombstone: true, cartId: { $ne: "" } });
 		const id = tombstone?._id ?? "";

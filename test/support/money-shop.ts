@@ -16,11 +16,17 @@ const SERVICES = ["products", "inventory", "carts", "orders", "payments", "test-
 export type MoneyShop = Awaited<ReturnType<typeof startMoneyShop>>;
 
 /** A shop in this process for tests of money: its books at hand, its sagas to be stopped at any step. */
-export async function startMoneyShop({ hasGateway = false } = {}) {
+export async function startMoneyShop({
+	hasGateway = false,
+	env = {},
+}: {
+	hasGateway?: boolean;
+	env?: Record<string, string>;
+} = {}) {
 	const node: TestNode = await startTestNode({
 		services: hasGateway ? [...SERVICES, "api"] : SERVICES,
 		// Without a gateway nobody listens: what settles by webhook settles when a test says so.
-		env: hasGateway ? {} : { PUBLIC_URL: "http://127.0.0.1:9" },
+		env: { ...(hasGateway ? {} : { PUBLIC_URL: "http://127.0.0.1:9" }), ...env },
 	});
 	const client = await mongoose.mongo.MongoClient.connect(node.mongodbUri);
 	const { broker } = node;

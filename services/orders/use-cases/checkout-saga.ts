@@ -174,13 +174,16 @@ const withPayment = (
 export const toError = ({ type, message, data }: Failure): DomainError =>
 	new DomainError(isErrorType(type) ? type : "SERVICE_UNAVAILABLE", message, data ?? {});
 
-/** What a failure leaves for repeats of the key: its refusal when that is final, else a key that may try anew. */
+/**
+ * What a failure leaves for repeats of the key: its refusal when that is final, else a key that may try anew. A key that
+ * stands for something else by now, since its day was over, is not taken back.
+ */
 export function endingOf(
-	{ keyHash, requestId }: Pick<OrderDocument, "keyHash" | "requestId">,
+	{ liveKey, requestId }: Pick<OrderDocument, "liveKey" | "requestId">,
 	failure: Failure,
 ): Pick<OrderDocument, "outcome" | "liveKey"> {
 	const outcome = failure.isFinal ? (refusal(toError(failure), requestId) ?? null) : null;
-	return { outcome, liveKey: outcome ? keyHash : null };
+	return { outcome, liveKey: outcome ? (liveKey ?? null) : null };
 }
 
 /** What a failed attempt answers: to the letter what a repeat will be told. */

@@ -55,12 +55,14 @@ try {
 		env: Object.fromEntries(given),
 		onEvent: message => console.log(`${new Date().toISOString().slice(11, 19)} ${message}`),
 	});
-	let isStopping = false;
+	let stoppingSince: number | undefined;
 	for (const signal of ["SIGINT", "SIGTERM"] as const) {
 		process.on(signal, () => {
-			if (isStopping) process.exit(1);
-			isStopping = true;
-			console.log("Stopping …");
+			// The terminal and npm may both hand on one Ctrl-C.
+			if (stoppingSince !== undefined && performance.now() - stoppingSince < 500) return;
+			if (stoppingSince !== undefined) process.exit(1);
+			stoppingSince = performance.now();
+			console.log("Stopping: nodes first, then the servers. Ctrl-C again ends all at once.");
 			void cluster.stop().then(() => process.exit(0));
 		});
 	}

@@ -5,19 +5,28 @@ import { banner } from "./scripts/banner.ts";
 
 /** Starts one node: the whole shop, or the services that SERVICES names. */
 
-const STOP_DEADLINE_MS = 25_000;
+/** A supervisor waits for half a minute, a person at a terminal does not. */
+const STOP_DEADLINE_MS = { SIGTERM: 25_000, SIGINT: 8_000 } as const;
+/** The terminal and npm may both hand on one Ctrl-C. */
+const ONE_PRESS_MS = 500;
 const MEET_TIMEOUT_MS = 20_000;
 
 const startedAt = performance.now();
 const config = readConfig();
+/** A node that a launcher started writes into a file. */
+const isForPeople = process.stdout.isTTY === true || !process.send;
 const log = createLogger(config.logLevel);
 let node: StoaNode | undefined;
 let stopping: Promise<void> | undefined;
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
+	let firstAt = 0;
 	process.on(signal, () => {
+		if (stopping && performance.now() - firstAt < ONE_PRESS_MS) return;
 		if (stopping) process.exit(1);
-		void stop(0);
+		firstAt = performance.now();
+		if (isForPeople) console.log("Stopping: what is under way is finished first. Ctrl-C again ends it at once.");
+		void stop(0, STOP_DEADLINE_MS[signal]);
 	});
 }
 // A node that a launcher started does not outlive it.
@@ -31,7 +40,7 @@ try {
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
 	process.on("message", message => void meet(message as { waitFor?: string[] } | null));
 	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
-	if (process.stdout.isTTY || !process.send) console.log(banner(node, performance.now() - startedAt));
+	if (isForPeople) console.log(banner(node, performance.now() - startedAt));
 } catch (error) {
 	fatal(error, "Stoa could not start");
 }
@@ -70,10 +79,16 @@ function fatal(error: unknown, what: string): void {
 	void stop(1);
 }
 
-function stop(code: number): Promise<void> {
+function stop(code: number, deadlineMs: number = STOP_DEADLINE_MS.SIGTERM): Promise<void> {
 	stopping ??= (async () => {
-		setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+		setTimeout(() => {
+			console.error(
+				`Not everything ended within ${deadlineMs / 1000} s; the rest is ended now, and found again at the next start.`,
+			);
+			process.exit(1);
+		}, deadlineMs).unref();
 		await node?.stop().catch(error => log.error({ err: error }, "The node did not stop cleanly"));
+		if (isForPeople && code === 0) console.log("Stopped.");
 		process.exit(code);
 	})();
 	return stopping;

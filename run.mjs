@@ -43,8 +43,35 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 		if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
 	});
 }
+watchNpm();
 child.on("error", error => {
 	console.error(`Could not start ${node}: ${error.message}`);
 	process.exit(1);
 });
+
+/**
+ * npm signals the shell that it started this file with. `exec` in the scripts makes that shell this process; where a shell
+ * stands between all the same (Windows), or npm is killed, their end is all there is to see of it.
+ */
+function watchNpm() {
+	const script = process.argv[2] === undefined ? undefined : `run.mjs ${process.argv.slice(2, 3)}`;
+	if (!script || !process.env.npm_lifecycle_script?.includes(script)) return;
+	const parent = process.ppid;
+	const watch = setInterval(() => {
+		if (process.ppid === parent && isAlive(parent)) return;
+		clearInterval(watch);
+		child.kill("SIGTERM");
+	}, 300);
+	watch.unref();
+}
+
+function isAlive(pid) {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return error.code === "EPERM";
+	}
+}
+
 child.on("exit", (code, signal) => process.exit(signal ? 128 + (constants.signals[signal] ?? 0) : (code ?? 1)));

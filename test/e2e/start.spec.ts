@@ -45,6 +45,9 @@ describe("npm start, as a newcomer does it", () => {
 		expect((await client.get("/categories")).body.items.length).toBeGreaterThan(1);
 		running.kill("SIGINT");
 		expect(await running.exited).toBe(0);
+		expect(running.output).toContain("Stopping: ");
+		expect(running.output).toContain("Ctrl-C again");
+		expect(running.output.trimEnd()).toMatch(/Stopped\.$/);
 	}, 60_000);
 
 	it("finds everything again at the second start, also after kill -9", async () => {

@@ -17,11 +17,15 @@ export interface Program {
 }
 
 /** @param args what follows `node run.mjs` */
-export function startProgram(args: readonly string[], env: Record<string, string> = {}): Program {
+export const startProgram = (args: readonly string[], env: Record<string, string> = {}): Program =>
+	startCommand(process.execPath, ["run.mjs", ...args], env);
+
+/** Any program, such as npm, in the folder of Stoa. */
+export function startCommand(command: string, args: readonly string[], env: Record<string, string> = {}): Program {
 	const clean: NodeJS.ProcessEnv = { ...process.env, ...env };
 	// Jest's options are not for what it starts.
 	delete clean["NODE_OPTIONS"];
-	const child: ChildProcess = spawn(process.execPath, ["run.mjs", ...args], { cwd: ROOT, env: clean, stdio: "pipe" });
+	const child: ChildProcess = spawn(command, args, { cwd: ROOT, env: clean, stdio: "pipe" });
 	let output = "";
 	for (const stream of [child.stdout, child.stderr]) {
 		stream?.setEncoding("utf8").on("data", (part: string) => {

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { startCluster } from "../cluster/launcher.ts";
 import { checkInvariants } from "../invariants/index.ts";
 import { quantile } from "./load.ts";
+import { sum, type Usage, usageOf, usagePer } from "./usage.ts";
 
 /**
  * `node run.mjs bench/checkout.ts [--seconds 15] [--buyers 32] [--one-sku]`: carts with a line become paid orders, two
@@ -59,6 +60,19 @@ async function post(path: string, body: unknown, headers: Record<string, string>
 	return { status: answer.status, body: (await answer.json()) as Body };
 }
 
+/** Waits until the database has next to nothing to do but to answer those who look for work. */
+async function settled(): Promise<Usage> {
+	let last = await usageOf(cluster);
+	for (let i = 0; i < 60; i++) {
+		await new Promise(resolve => setTimeout(resolve, 500));
+		const now = await usageOf(cluster);
+		const writes = (usage: Usage) => (usage.commands["update"] ?? 0) + (usage.commands["findAndModify"] ?? 0);
+		if (writes(now) - writes(last) < 10) return now;
+		last = now;
+	}
+	return last;
+}
+
 try {
 	let token = "";
 	while (!token) token = (await post("/auth/login", ADMIN)).body.accessToken ?? "";
@@ -103,7 +117,9 @@ try {
 		);
 	await run(4, false);
 	const seconds = Number(values.seconds);
+	const before = await usageOf(cluster);
 	await run(seconds, true);
+	const answered = await usageOf(cluster);
 	times.sort((a, b) => a - b);
 	console.log(`${values.buyers} buyers, ${SKUS} SKU, ${seconds} s, two requests an order (cart with a line, checkout)`);
 	console.table({
@@ -114,6 +130,16 @@ try {
 			failed,
 		},
 	});
+	const used = (until: Usage) => {
+		const { processorMs, commands } = usagePer(times.length, before, until);
+		return { "processor ms": sum(processorMs), commands: sum(commands), ...processorMs };
+	};
+	const quiet = await settled();
+	console.log(
+		"For each order, until the last answer and until all that follows was done (a cart and its line included)",
+	);
+	console.table({ answered: used(answered), settled: used(quiet) });
+	console.log(usagePer(times.length, before, quiet).commands);
 	let report = await checkInvariants(cluster.mongodbUri);
 	for (let i = 0; i < 60 && !report.ok; i++) {
 		await new Promise(resolve => setTimeout(resolve, 500));

@@ -154,7 +154,6 @@ export class EventWork {
 			clearInterval(alive);
 		}
 		if (!failure) {
-			// Should it be another's by now, that one finds the effect done.
 			await this.inbox.done(claim);
 			count(event.name, "done");
 			return undefined;

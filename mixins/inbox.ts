@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { type Model, type PipelineStage, Schema } from "mongoose";
+import { type Model, type mongo, type PipelineStage, Schema } from "mongoose";
 import { errorLine } from "../lib/attempts.ts";
+import { Batches } from "../lib/batches.ts";
 import { isDuplicateKey } from "../lib/errors.ts";
 import type { DomainEvent } from "../ports/events/port.ts";
 import { defineModel } from "./db.mixin.ts";
@@ -9,6 +10,8 @@ import { defineModel } from "./db.mixin.ts";
 const KEEP_SECONDS = 8 * 86_400;
 /** Whoever works on an event says so again in time, or another may take it. */
 const LEASE_MS = 10_000;
+/** Events that are taken, or noted as done, in one go. */
+const BATCH = 64;
 
 /**
  * What one consumer knows of one event. One document for all of it, so that an event cannot be done and waiting, or
@@ -94,7 +97,11 @@ export interface Failure {
 	notYetForMs?: number;
 }
 
+/** Not the caller's, and not seen to be safe. */
+const UNCLEAR = Symbol("unclear");
+
 type Update = PipelineStage.ReplaceWith[];
+const isOver = ({ at, deadAt, nextAt }: InboxEntry): boolean => Boolean(at ?? deadAt ?? nextAt);
 const isDate = (field: string) => ({ $eq: [{ $type: field }, "date"] });
 const inMs = (ms: number) => ({ $add: ["$$NOW", ms] });
 const replaceWith = (expression: object): Update => [
@@ -104,6 +111,16 @@ const replaceWith = (expression: object): Update => [
 export class Inbox {
 	readonly #entries: Model<InboxEntry>;
 	readonly #leaseMs: number;
+
+	/** What each event costs goes to the driver as it is: there is nothing to cast. */
+	get #native() {
+		return this.#entries.db.collection<InboxEntry>(this.#entries.collection.collectionName);
+	}
+
+	readonly #takes = new Batches<DomainEvent, Claim | undefined | typeof UNCLEAR>(BATCH, events =>
+		this.#takeMany(events),
+	);
+	readonly #dones = new Batches<Claim, void>(BATCH, claims => this.#doneMany(claims));
 
 	constructor(entries: Model<InboxEntry>, leaseMs = LEASE_MS) {
 		this.#entries = entries;
@@ -116,32 +133,84 @@ export class Inbox {
 	 * these cases the stream may forget it.
 	 */
 	async take(event: DomainEvent): Promise<Claim | undefined> {
+		const claim = await this.#takes.add(event);
+		return claim === UNCLEAR ? this.#takeOne(event) : claim;
+	}
+
+	/** What others are at work on, and what could not be written, is left to `takeOne`, which sees to it by itself. */
+	async #takeMany(events: readonly DomainEvent[]): Promise<(Claim | undefined | typeof UNCLEAR)[]> {
+		const [first] = events;
+		if (events.length === 1 && first) return [await this.#takeOne(first)];
+		const tokens = events.map(() => randomUUID());
+		const writes = events.map(({ id }, n) => ({
+			updateOne: { filter: { _id: id }, update: this.#taking(tokens[n] ?? "", "$$ROOT"), upsert: true },
+		}));
+		const isNew = await this.#claimAll(writes);
+		const seen = events.filter((_, n) => !isNew.has(n)).map(({ id }) => id);
+		const byId = seen.length > 0 ? await this.#look(seen) : new Map<string, InboxEntry>();
+		return events.map(({ id }, n) => {
+			const claim = tokens[n] ?? "";
+			if (isNew.has(n)) return toClaim({ _id: id, claim });
+			const entry = byId.get(id);
+			if (entry?.claim === claim) return toClaim(entry);
+			return entry && isOver(entry) ? undefined : UNCLEAR;
+		});
+	}
+
+	/** Gives which of them nobody had met before. */
+	async #claimAll(writes: mongo.AnyBulkWriteOperation<InboxEntry>[]): Promise<ReadonlySet<number>> {
+		try {
+			const { upsertedIds } = await this.#native.bulkWrite(writes, { ordered: false, writeConcern: { w: 1 } });
+			return new Set(Object.keys(upsertedIds).map(Number));
+		} catch (error) {
+			if (typeof error === "object" && error !== null && "writeErrors" in error) return new Set();
+			throw error;
+		}
+	}
+
+	/** What is known of events that were met before. Of those that are over it is in the journal, too. */
+	async #look(ids: readonly string[]): Promise<Map<string, InboxEntry>> {
+		const fields = { projection: { event: 0 } };
+		const entries = await this.#native.find({ _id: { $in: [...ids] } }, fields).toArray();
+		const over = entries.filter(isOver).map(({ _id }) => _id);
+		if (over.length > 0) await this.#awaitJournal(over);
+		return new Map(entries.map(entry => [entry._id, entry]));
+	}
+
+	async #takeOne(event: DomainEvent): Promise<Claim | undefined> {
 		const token = randomUUID();
-		const isOver = { $or: [isDate("$at"), isDate("$deadAt"), isDate("$nextAt")] };
-		const isTaken = { $gt: ["$until", "$$NOW"] };
-		const kept = { event: { $literal: event }, nextAt: "$until" };
-		const orTaken = {
-			$cond: [isTaken, { $mergeObjects: ["$$ROOT", kept] }, { $mergeObjects: ["$$ROOT", this.#claimed(token)] }],
-		};
-		const update = replaceWith({ $cond: [isOver, "$$ROOT", orTaken] });
-		// A claim that is lost with the database is only taken again: it need not wait for the journal.
+		const kept = { $mergeObjects: ["$$ROOT", { event: { $literal: event }, nextAt: "$until" }] };
+		const update = this.#taking(token, kept);
 		const take = () =>
-			this.#entries.findOneAndUpdate({ _id: event.id }, update, {
+			this.#native.findOneAndUpdate({ _id: event.id }, update, {
 				upsert: true,
 				returnDocument: "after",
 				writeConcern: { w: 1 },
 			});
-		const entry = await take()
-			.lean<InboxEntry>()
-			.catch((error: unknown) => {
-				// Two nodes met this event for the first time in the same moment.
-				if (!isDuplicateKey(error)) throw error;
-				return take().lean<InboxEntry>();
-			});
+		const entry = await take().catch((error: unknown) => {
+			// Two nodes met this event for the first time in the same moment.
+			if (!isDuplicateKey(error)) throw error;
+			return take();
+		});
 		if (entry?.claim === token) return toClaim(entry);
-		// What was read may be younger than the journal; the stream forgets only what is safe.
-		await this.#entries.updateOne({ _id: event.id }, { $setOnInsert: { attempts: 0 } });
+		await this.#awaitJournal([event.id]);
 		return undefined;
+	}
+
+	/**
+	 * A claim that is lost with the database is only taken again: it need not wait for the journal.
+	 * @param kept what becomes of it when somebody else is at work on it
+	 */
+	#taking(token: string, kept: object | string): Update {
+		const isOver = { $or: [isDate("$at"), isDate("$deadAt"), isDate("$nextAt")] };
+		const isTaken = { $gt: ["$until", "$$NOW"] };
+		const orTaken = { $cond: [isTaken, kept, { $mergeObjects: ["$$ROOT", this.#claimed(token)] }] };
+		return replaceWith({ $cond: [isOver, "$$ROOT", orTaken] });
+	}
+
+	/** What was read may be younger than the journal; the stream forgets only what is safe. */
+	async #awaitJournal(ids: readonly string[]): Promise<void> {
+		await this.#native.updateMany({ _id: { $in: [...ids] } }, { $setOnInsert: { attempts: 0 } });
 	}
 
 	/** Dead letters had a collection of their own once. */
@@ -215,9 +284,16 @@ export class Inbox {
 		return this.#write(id, token, [{ $set: { until, nextAt: until, event: { $literal: event } } }]);
 	}
 
-	/** The event had its effect. */
-	done({ id, token }: Claim): Promise<boolean> {
-		return this.#write(id, token, replaceWith({ _id: "$_id", at: "$$NOW" }));
+	/** The event had its effect. Should it be another's by now, that one finds the effect done. */
+	done(claim: Claim): Promise<void> {
+		return this.#dones.add(claim);
+	}
+
+	async #doneMany(claims: readonly Claim[]): Promise<void[]> {
+		const update = replaceWith({ _id: "$_id", at: "$$NOW" });
+		const writes = claims.map(({ id, token }) => ({ updateOne: { filter: { _id: id, claim: token }, update } }));
+		await this.#native.bulkWrite(writes, { ordered: false });
+		return claims.map(() => undefined);
 	}
 
 	/** The event waits for its next attempt, or is a dead letter. False when it is another's by now. */

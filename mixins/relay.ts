@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation, Model } from "mongoose";
+import type { Model, mongo } from "mongoose";
 import { type OutboxEntry, toDomainEvent } from "../lib/events.ts";
 import type { AppService } from "../lib/typed.ts";
 import type { DomainEvent } from "../ports/events/port.ts";
@@ -7,12 +7,16 @@ import { type Outcome, type StoredEvent, StoredEvents, toDomainEvent as told } f
 
 const SWEEP_EVERY_MS = 2_000;
 /** Documents looked at in one go, and events taken of each: what a relay has in memory is bounded by their product. */
-const DOCUMENTS = 100;
-const EVENTS_PER_DOCUMENT = 50;
+const DOCUMENTS = 250;
+const EVENTS_PER_DOCUMENT = 20;
 const DUE = 200;
 /** As an expression, since the projection of this name would bring the rest of the document, too. */
 const FIRST_EVENTS = { $slice: ["$outbox", EVENTS_PER_DOCUMENT] } as unknown as number;
-const IN_FLIGHT = 32;
+/** Published at a time; while they are on their way, so many batches before them are stored. */
+const IN_FLIGHT = 64;
+const STORED_AT_ONCE = 3;
+/** Pages of a backlog among which each relay takes one, so that several do not all do the same. */
+const MAX_SPREAD = 32;
 /** Beyond so many the sweep finds the documents. */
 const MAX_HINTS = 5_000;
 
@@ -38,6 +42,8 @@ export class Relay {
 	#isAgain = false;
 	/** A round found more than it takes at once. */
 	#isMore = false;
+	/** By what is looked through: among so many pages there is one to take. One page means the longest waiting. */
+	readonly #spread = new Map<string, number>();
 	#isStopped = false;
 
 	constructor(host: Host, sources: readonly string[]) {
@@ -103,32 +109,83 @@ export class Relay {
 			this.#hints.delete(source);
 			// The sparse index holds exactly the documents that wait, whatever the clock of the node that wrote them said.
 			const filter = isSweep ? { "outbox.at": { $exists: true } } : { _id: { $in: ids } };
-			if (isSweep || ids.length > 0) await this.#collect(source, filter);
+			if (isSweep || ids.length > 0) await this.#collect(source, filter, isSweep);
 		}
 		const { events } = this.#host.broker.stoa;
 		if (!isSweep || !events.isReady()) return;
 		if (events.since) await this.#events.reopenLost(nameOf(events.since));
-		const due = await this.#events.due(DUE);
-		for (const batch of inBatches(due)) await this.#events.note(batch, await this.#publish(batch.map(told)));
-		if (due.length === DUE) this.#isMore = true;
+		await this.#retell();
+	}
+
+	/** Publishes what is due again. */
+	async #retell(): Promise<void> {
+		const pages = this.#pagesToSkip("due");
+		const due = await this.#events.due(DUE, pages * DUE);
+		await this.#overlapping(
+			due,
+			batch => this.#publish(batch.map(told)),
+			(batch, outcomes) => this.#events.note(batch, outcomes),
+		);
+		this.#learn("due", pages, due.length === DUE);
 	}
 
 	/** Tells what documents hold, stores it with what came of it, and only then takes it off them. */
-	async #collect(source: string, filter: object): Promise<void> {
+	async #collect(source: string, filter: object, isSweep: boolean): Promise<void> {
 		const model = (this.#host.models as unknown as Record<string, Model<HasOutbox>>)[source];
 		if (!model) throw new Error(`${this.#host.name} has no model ${source}`);
-		const documents = await model.find(filter, { outbox: FIRST_EVENTS }).limit(DOCUMENTS).lean<HasOutbox[]>();
+		const pages = isSweep ? this.#pagesToSkip(source) : 0;
+		const documents = await nativeOf(model)
+			.find(filter, { projection: { outbox: FIRST_EVENTS } })
+			.skip(pages * DOCUMENTS)
+			.limit(DOCUMENTS)
+			.toArray();
 		const waiting = documents.flatMap(({ _id, outbox }) =>
 			(outbox ?? []).map(entry => ({ documentId: _id, event: toDomainEvent(_id, entry) })),
 		);
-		for (const batch of inBatches(waiting)) {
-			const events = batch.map(({ event }) => event);
-			await this.#events.add(events, await this.#publish(events));
-			// Should it be lost with the database, they are found and told again.
-			await model.bulkWrite(removals(batch), { ordered: false, writeConcern: { w: 1 } });
+		await this.#overlapping(
+			waiting,
+			batch => this.#publish(batch.map(({ event }) => event)),
+			async (batch, outcomes) => {
+				await this.#events.add(
+					batch.map(({ event }) => event),
+					outcomes,
+				);
+				// Should it be lost with the database, they are found and told again.
+				await nativeOf(model).bulkWrite(removals(batch), { ordered: false, writeConcern: { w: 1 } });
+			},
+		);
+		if (isSweep) this.#learn(source, pages, documents.length === DOCUMENTS);
+		if (documents.some(({ outbox }) => outbox?.length === EVENTS_PER_DOCUMENT)) this.#isMore = true;
+	}
+
+	/** While batches are stored, the next is on its way to the bus. */
+	async #overlapping<T>(
+		items: readonly T[],
+		publish: (batch: readonly T[]) => Promise<Outcome[]>,
+		store: (batch: readonly T[], outcomes: readonly Outcome[]) => Promise<void>,
+	): Promise<void> {
+		const storing: Promise<void>[] = [];
+		for (const batch of inBatches(items)) {
+			const outcomes = await publish(batch);
+			if (storing.length === STORED_AT_ONCE) await storing.shift();
+			const stored = store(batch, outcomes);
+			// It is waited for, only not at once.
+			stored.catch(() => undefined);
+			storing.push(stored);
 		}
-		const isCut = documents.some(({ outbox }) => outbox?.length === EVENTS_PER_DOCUMENT);
-		if (documents.length === DOCUMENTS || isCut) this.#isMore = true;
+		await Promise.all(storing);
+	}
+
+	/** In a backlog any of its first pages; otherwise none. */
+	#pagesToSkip(what: string): number {
+		return Math.floor(Math.random() * (this.#spread.get(what) ?? 1));
+	}
+
+	/** The range grows while there are full pages, and shrinks where there are none, down to the first page. */
+	#learn(what: string, skipped: number, isFull: boolean): void {
+		const spread = this.#spread.get(what) ?? 1;
+		if (isFull || skipped > 0) this.#isMore = true;
+		this.#spread.set(what, isFull ? Math.min(spread * 2, MAX_SPREAD) : skipped > 0 ? Math.ceil(spread / 2) : 1);
 	}
 
 	#publish(events: readonly DomainEvent[]): Promise<Outcome[]> {
@@ -151,17 +208,20 @@ export class Relay {
 	}
 }
 
+/** What each event costs goes to the driver as it is: there is nothing to cast. */
+const nativeOf = (model: Model<HasOutbox>) => model.db.collection<HasOutbox>(model.collection.collectionName);
+
 const nameOf = (since: Date): string => since.toISOString();
 
 function* inBatches<T>(items: readonly T[]): Generator<readonly T[]> {
 	for (let i = 0; i < items.length; i += IN_FLIGHT) yield items.slice(i, i + IN_FLIGHT);
 }
 
-function removals(batch: readonly Waiting[]): AnyBulkWriteOperation<HasOutbox>[] {
+function removals(batch: readonly Waiting[]): mongo.AnyBulkWriteOperation<HasOutbox>[] {
 	const byDocument = Map.groupBy(batch, ({ documentId }) => documentId);
 	return [...byDocument].map(([_id, told]) => ({
 		updateOne: { filter: { _id }, update: [withoutEntries(told.map(({ event }) => event.id))] },
-	})) as AnyBulkWriteOperation<HasOutbox>[];
+	})) as mongo.AnyBulkWriteOperation<HasOutbox>[];
 }
 
 /** Only these: others may have come since. An empty outbox is removed, so that the index holds only what waits. */

@@ -1,4 +1,4 @@
-import { type AnyBulkWriteOperation, type Model, type PipelineStage, Schema } from "mongoose";
+import { type Model, type mongo, type PipelineStage, Schema } from "mongoose";
 import { backoffMs } from "../lib/attempts.ts";
 import type { DomainEvent } from "../ports/events/port.ts";
 import { defineModel } from "./db.mixin.ts";
@@ -93,10 +93,11 @@ export class StoredEvents {
 	}
 
 	/** What is due, the longest waiting first. */
-	due(limit: number): Promise<StoredEvent[]> {
+	due(limit: number, skip = 0): Promise<StoredEvent[]> {
 		return this.#events.aggregate<StoredEvent>([
 			{ $match: { nextAt: { $type: "date" } } },
 			{ $sort: { nextAt: 1 } },
+			...(skip > 0 ? [{ $skip: skip }] : []),
 			{ $limit: limit },
 			{ $match: { $expr: { $lte: ["$nextAt", "$$NOW"] } } },
 		]);
@@ -114,7 +115,9 @@ export class StoredEvents {
 	}
 
 	async #write(writes: object[], writeConcern?: { w: number }): Promise<void> {
-		await this.#events.bulkWrite(writes as AnyBulkWriteOperation<StoredEvent>[], {
+		// As it is, to the driver: there is nothing to cast.
+		const native = this.#events.db.collection<StoredEvent>(this.#events.collection.collectionName);
+		await native.bulkWrite(writes as mongo.AnyBulkWriteOperation<StoredEvent>[], {
 			ordered: false,
 			...(writeConcern ? { writeConcern } : {}),
 		});

@@ -113,6 +113,27 @@ export const SHOP: readonly Mutant[] = [
 		specs: ["test/contract/retries.spec.ts"],
 	},
 	{
+		name: "what another node is at work on is not kept when it comes among many",
+		file: "mixins/inbox.ts",
+		find: "return entry && isOver(entry) ? undefined : UNCLEAR;",
+		replace: "return undefined;",
+		specs: ["test/contract/backlogs.spec.ts"],
+	},
+	{
+		name: "a consumer takes what is another's when it comes among many",
+		file: "mixins/inbox.ts",
+		find: "if (entry?.claim === claim) return toClaim(entry);",
+		replace: "if (entry) return toClaim(entry);",
+		specs: ["test/contract/backlogs.spec.ts"],
+	},
+	{
+		name: "two relays do the same in a backlog",
+		file: "mixins/relay.ts",
+		find: "Math.floor(Math.random() * (this.#spread.get(what) ?? 1))",
+		replace: "Math.floor(Math.random())",
+		specs: ["test/contract/backlogs.spec.ts"],
+	},
+	{
 		name: "an import's chunks go when a worker that lost the job ends it",
 		file: "services/products/import/import.repository.ts",
 		find: "if (modifiedCount === 1) await this.discard(id);",

@@ -110,6 +110,28 @@ describe("A client that only holds on", () => {
 		expect((await gateway.client.get("/things/1")).status).toBe(200);
 	}, 30_000);
 
+	it("keeps a connection whose next request is under way, though the one before has its answer", async () => {
+		gateway = await startGateway({ CONNECTIONS_PER_ADDRESS: "3" });
+		let release = () => undefined as void;
+		gateway.gate.wait = new Promise(resolve => {
+			release = () => resolve();
+		});
+		const busy = await open();
+		let text = "";
+		busy.on("data", part => {
+			text += part.toString();
+		});
+		const body = '{"name":"a"}';
+		busy.write(
+			`GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nPOST /api/v1/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+		);
+		await until("both to have come", () => text.includes("200 OK") && gateway.seen.length === 1);
+		for (let i = 0; i < 10; i++) await open();
+		await until("the idle ones to be closed", () => sockets.filter(socket => socket.closed).length >= 8);
+		release();
+		await until("the second answer", () => text.includes("201 Created"));
+	}, 30_000);
+
 	it.each([
 		["a refused post", "POST /api/v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx"],
 		["a get with a body", "GET /api/v1/things/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx"],

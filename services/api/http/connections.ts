@@ -15,6 +15,9 @@ export class Connections {
 	/** In the order in which they became idle. */
 	readonly #idle = new Map<string, Set<Socket>>();
 
+	/** Requests under way: a client may send the next one before it has its answer. */
+	readonly #busy = new WeakMap<Socket, number>();
+
 	/**
 	 * @param bound connections of one address (of one /64); 0 means no bound
 	 * @param isExempt for proxies, behind which many clients stand
@@ -48,9 +51,12 @@ export class Connections {
 	busy(socket: Socket): { done(): void } {
 		const client = networkOf(socket.remoteAddress ?? "");
 		this.#idle.get(client)?.delete(socket);
+		this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
 		return {
 			done: () => {
-				if (this.#open.get(client)?.has(socket)) setOf(this.#idle, client).add(socket);
+				const left = (this.#busy.get(socket) ?? 1) - 1;
+				this.#busy.set(socket, left);
+				if (left === 0 && this.#open.get(client)?.has(socket)) setOf(this.#idle, client).add(socket);
 			},
 		};
 	}

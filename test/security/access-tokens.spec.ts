@@ -2,6 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from
 import jwt from "jsonwebtoken";
 import { signAccessToken, verifyAccessToken } from "../../lib/access-token.ts";
 import { errorType } from "../../lib/errors.ts";
+import { Authenticator } from "../../services/api/http/authenticator.ts";
 
 const ours = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const theirs = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -95,5 +96,36 @@ describe("An access token", () => {
 		const jwk = ours.publicKey.export({ format: "jwk" });
 		const published = createPublicKey({ key: jwk, format: "jwk" });
 		expect(await verifyAccessToken(good, () => published, NOW)).toEqual(PRINCIPAL);
+	});
+});
+
+describe("A gateway that knows nothing yet", () => {
+	it("asks once for a flood of tokens, and again only after that failed", async () => {
+		const asked = { keys: 0, revoked: 0 };
+		const answers: ((error?: Error) => void)[] = [];
+		const source = {
+			keys: () => {
+				asked.keys++;
+				return Promise.resolve([]);
+			},
+			revokedSessions: () => {
+				asked.revoked++;
+				return new Promise<string[]>((resolve, reject) => answers.push(error => (error ? reject(error) : resolve([]))));
+			},
+		};
+		const gateway = new Authenticator(source, { now: () => new Date(), nowMs: () => Date.now() });
+		const flood = () =>
+			Array.from({ length: 200 }, (_, i) =>
+				gateway.principal(`Bearer ${Buffer.from('{"alg":"ES256","kid":"x"}').toString("base64url")}.e30.${i}`),
+			);
+		const first = Promise.allSettled(flood());
+		expect(asked.revoked).toBe(1);
+		answers[0]?.(new Error("away"));
+		expect((await first).every(({ status }) => status === "rejected")).toBe(true);
+		const second = Promise.allSettled(flood());
+		expect(asked.revoked).toBe(2);
+		answers[1]?.();
+		expect((await second).every(({ status }) => status === "rejected")).toBe(true);
+		expect(asked).toEqual({ keys: 1, revoked: 2 });
 	});
 });

@@ -29,6 +29,7 @@ export class Authenticator {
 	readonly #revoked = new LRUCache<string, true>({ max: 200_000, ttl: KEEP_REVOKED_MS });
 	#fetchedAt = Number.NEGATIVE_INFINITY;
 	#fetching: Promise<void> | undefined;
+	#refreshing: Promise<void> | undefined;
 	#hasRevocations = false;
 
 	constructor(source: AuthSource, clock: Clock) {
@@ -55,9 +56,15 @@ export class Authenticator {
 	}
 
 	/** Asks what a lost hint may have said; to be called every two seconds. */
-	async refresh(): Promise<void> {
-		this.revoke(await this.#source.revokedSessions());
-		this.#hasRevocations = true;
+	refresh(): Promise<void> {
+		// Once for all who wait: tokens are proven before requests are counted, so a flood of them must not become one of calls.
+		this.#refreshing ??= (async () => {
+			this.revoke(await this.#source.revokedSessions());
+			this.#hasRevocations = true;
+		})().finally(() => {
+			this.#refreshing = undefined;
+		});
+		return this.#refreshing;
 	}
 
 	async #prove(token: string): Promise<Principal> {

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { Engine } from "../src/engine.ts";
 import { startEmbeddedMongod } from "../src/index.ts";
+import { encodeSynced, syncedFile } from "../src/journal/synced.ts";
 import { parseParams } from "../src/params.ts";
 import { connect, DURABLE, type Numbered, startProcess, startRefused, temporaryFolder } from "./support/servers.ts";
 
@@ -37,6 +38,10 @@ const fileOf = (folder: string, kind: "log" | "checkpoint") =>
 			.sort()
 			.at(-1) ?? "",
 	);
+
+/** As a crash leaves it: so many bytes of log 2 were known to be on the disk. */
+const crashAfter = (folder: string, length: number) =>
+	writeFileSync(syncedFile(folder), encodeSynced({ log: 2, length, isClosed: false }));
 
 async function idsIn(folder: string): Promise<number[]> {
 	const server = await startEmbeddedMongod({ dataDir: folder });
@@ -130,6 +135,55 @@ describe("Files that are not as they were written", () => {
 		expect((await refusal(missing)).message).toContain("the file is missing");
 	});
 
+	it.each<[what: string, damage: (log: string) => void]>([
+		["cut in half", log => truncateSync(log, statSync(log).size / 2)],
+		["cut at an entry's end", log => truncateSync(log, frames(log).at(-1))],
+		["emptied", log => truncateSync(log, 0)],
+		["cut to its header", log => truncateSync(log, 24)],
+		[
+			"with zeros at its end",
+			log => writeFileSync(log, Buffer.concat([readFileSync(log).subarray(0, -300), Buffer.alloc(300)])),
+		],
+		["removed", log => rmSync(log)],
+	])("a log %s lacks acknowledged writes and is refused, after a crash as well as after a stop", async (_, damage) => {
+		for (const isClosed of [true, false]) {
+			const damaged = copy();
+			const log = fileOf(damaged, "log");
+			writeFileSync(syncedFile(damaged), encodeSynced({ log: 2, length: statSync(log).size, isClosed }));
+			damage(log);
+			const error = await refusal(damaged);
+			expect([error.name, error.message]).toEqual(["DamageError", expect.stringContaining("--repair")]);
+		}
+	});
+
+	it("after a stop nothing may follow; and the file that says how long the log is must be there", async () => {
+		const longer = copy();
+		writeFileSync(fileOf(longer, "log"), "torn", { flag: "a" });
+		expect((await refusal(longer)).message).toContain("the server was stopped there, and 4 bytes follow");
+		const without = copy();
+		rmSync(syncedFile(without));
+		expect((await refusal(without)).message).toContain("the file is missing");
+		const other = copy();
+		flip(syncedFile(other), 20);
+		expect((await refusal(other)).message).toContain("how much of the log was written");
+	});
+
+	it("a log that another follows is whole", async () => {
+		const folder = copy();
+		const engine = new Engine({ dataDir: folder, params: parseParams({}), onFatal: () => undefined });
+		engine.open();
+		const kept = readFileSync(fileOf(folder, "log"));
+		const checkpoint = fileOf(folder, "checkpoint");
+		const before = readFileSync(checkpoint);
+		await engine.checkpoint();
+		await engine.close();
+		// As after a crash between the new log and the new checkpoint; then with the old log cut at an entry's end.
+		rmSync(fileOf(folder, "checkpoint"));
+		writeFileSync(checkpoint, before);
+		writeFileSync(join(folder, "log-0000000002"), kept);
+		expect((await refusal(folder)).message).toContain("the mark at its end is missing");
+	});
+
 	it("refusing changes nothing: the same files are refused again, and good ones in their place start", async () => {
 		const damaged = copy();
 		const file = fileOf(damaged, "log");
@@ -148,6 +202,7 @@ describe("Files that are not as they were written", () => {
 		for (let cut = last; cut < statSync(log).size; cut++) {
 			const torn = copy();
 			truncateSync(fileOf(torn, "log"), cut);
+			crashAfter(torn, last);
 			const engine = new Engine({ dataDir: torn, params: parseParams({}), onFatal: () => undefined });
 			const found = engine.open();
 			const c = engine.need("d", "c");
@@ -159,7 +214,9 @@ describe("Files that are not as they were written", () => {
 
 	it("after a torn end was cut off, writing goes on behind it", async () => {
 		const torn = copy();
-		truncateSync(fileOf(torn, "log"), statSync(fileOf(torn, "log")).size - 3);
+		const log = fileOf(torn, "log");
+		crashAfter(torn, frames(log).at(-1) ?? 0);
+		truncateSync(log, statSync(log).size - 3);
 		const server = await startEmbeddedMongod({ dataDir: torn });
 		const client = await connect(server.uri);
 		await client.db("d").collection<Numbered>("c", DURABLE).insertOne({ _id: 100 });
@@ -172,6 +229,7 @@ describe("Files that are not as they were written", () => {
 		for (const size of [0, 10]) {
 			const begun = copy();
 			truncateSync(fileOf(begun, "log"), size);
+			writeFileSync(syncedFile(begun), encodeSynced({ log: 1, length: 5_000, isClosed: false }));
 			expect(await idsIn(begun)).toHaveLength(50);
 		}
 	});

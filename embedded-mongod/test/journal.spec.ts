@@ -103,7 +103,7 @@ describe("The journal", () => {
 		const { read, found } = open();
 		expect([found.log, found.checkpointBytes > 0]).toEqual([2, true]);
 		expect(read.filter(e => e.o === "put")).toHaveLength(3);
-		expect(readdirSync(folder.path).sort()).toEqual(["checkpoint-0000000002", "log-0000000002"]);
+		expect(readdirSync(folder.path).sort()).toEqual(["checkpoint-0000000002", "log-0000000002", "synced"]);
 	});
 
 	it("The log is cut whenever it outgrows twice its checkpoint", async () => {

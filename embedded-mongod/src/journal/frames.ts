@@ -2,7 +2,9 @@
 import { readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 
-export const FORMAT_VERSION = 1;
+/** Since 2, a log that another follows ends with a mark, and the file `synced` says how long the last one is. */
+export const FORMAT_VERSION = 2;
+const OLDEST_VERSION = 1;
 export const HEADER_BYTES = 24;
 export const FRAME_OVERHEAD = 12;
 /** Marks the beginning of a frame, so that what follows damage can be found again. */
@@ -42,13 +44,17 @@ export function encodeHeader(kind: FileKind, number: number): Buffer {
 	return header;
 }
 
+export const versionOf = (header: Buffer): number => header.readUInt32LE(8);
+
 /** @returns what is wrong with a header, or undefined */
 export function headerFault(header: Buffer, kind: FileKind, number: number): string | undefined {
 	if (header.length < HEADER_BYTES) return "its header is incomplete";
 	if (!header.subarray(0, 8).equals(FILE_MAGIC)) return "it does not begin as a file of embedded-mongod";
 	if (crc32(header.subarray(0, 20)) !== header.readUInt32LE(20)) return "the checksum of its header is wrong";
 	const version = header.readUInt32LE(8);
-	if (version !== FORMAT_VERSION) return `it has format ${version}, and this release reads ${FORMAT_VERSION}`;
+	if (version < OLDEST_VERSION || version > FORMAT_VERSION) {
+		return `it has format ${version}, and this release reads ${OLDEST_VERSION} to ${FORMAT_VERSION}`;
+	}
 	if (header.readUInt32LE(12) !== KINDS[kind]) return "it is not the kind of file its name says";
 	return header.readUInt32LE(16) === number ? undefined : "it has another number than its name says";
 }

@@ -5,6 +5,7 @@ import { type Disk, realDisk, syncDirectoryOf, writeAll } from "./disk.ts";
 import { type Entry, encodeEntry } from "./entries.ts";
 import { encodeFrame, encodeHeader, HEADER_BYTES } from "./frames.ts";
 import { fileName, type Recovered, recover } from "./recovery.ts";
+import { SyncedNote } from "./synced.ts";
 
 export interface JournalOptions {
 	dir: string;
@@ -38,6 +39,8 @@ class Rotation {
 
 /** What is not asked to be durable is so after this time, as with MongoDB. */
 const FLUSH_AFTER_MS = 100;
+/** A log of this size is read in a moment: no checkpoint is written for it at a stop. */
+const REPLAYED_AT_ONCE = 1024 * 1024;
 const CHECKPOINT_PIECE_BYTES = 256 * 1024;
 
 export class Journal {
@@ -45,6 +48,9 @@ export class Journal {
 	readonly #disk: Disk;
 	#fd = -1;
 	#number = 1;
+	/** Bytes of the log that are on the disk. */
+	#length = HEADER_BYTES;
+	#synced: SyncedNote | undefined;
 	#queue: (Uint8Array | Rotation)[] = [];
 	#waiters: Waiter[] = [];
 	#flushing: Promise<void> | undefined;
@@ -69,10 +75,17 @@ export class Journal {
 		this.#sinceCheckpoint = found.sinceCheckpoint;
 		this.#checkpointBytes = found.checkpointBytes;
 		const path = fileName(dir, "log", found.log);
-		if (found.logBytes < HEADER_BYTES) this.#fd = createLog(dir, found.log);
+		this.#length = Math.max(HEADER_BYTES, found.logBytes);
+		// Known before the first log is there: a log without it is refused.
+		const isNew = found.logBytes < HEADER_BYTES;
+		const note = { log: found.log, length: isNew ? 0 : this.#length, isClosed: false };
+		if (isNew) this.#synced = new SyncedNote(dir, note);
+		if (isNew) this.#fd = createLog(dir, found.log);
 		else {
 			this.#fd = fs.openSync(path, "a");
-			if (found.tornBytes) fs.fsyncSync(this.#fd);
+			// What was read may never have been synced, and is believed from here on.
+			fs.fsyncSync(this.#fd);
+			this.#synced = new SyncedNote(dir, note);
 		}
 		return found;
 	}
@@ -134,9 +147,13 @@ export class Journal {
 			const frames = this.#queue.splice(0, at < 0 ? this.#queue.length : at) as Uint8Array[];
 			const rotation = at < 0 ? undefined : (this.#queue.shift() as Rotation);
 			const waiters = this.#queue.length ? [] : this.#waiters.splice(0);
+			if (rotation) frames.push(encodeFrame(encodeEntry({ o: "end", count: 0 })));
 			try {
-				if (frames.length) await writeAll(this.#disk, this.#fd, Buffer.concat(frames));
+				const bytes = Buffer.concat(frames);
+				if (frames.length) await writeAll(this.#disk, this.#fd, bytes);
 				await this.#disk.sync(this.#fd);
+				this.#length += bytes.length;
+				this.#noteSynced();
 				if (rotation) this.#rotate(rotation);
 			} catch (error) {
 				this.#waiters.push(...waiters);
@@ -151,7 +168,13 @@ export class Journal {
 		fs.closeSync(this.#fd);
 		this.#fd = fd;
 		this.#number = rotation.number;
+		this.#length = HEADER_BYTES;
+		this.#noteSynced();
 		rotation.finished.resolve();
+	}
+
+	#noteSynced(isClosed = false): void {
+		this.#synced?.note({ log: this.#number, length: this.#length, isClosed });
 	}
 
 	/** Nothing that was not yet acknowledged ever will be. */
@@ -232,15 +255,18 @@ export class Journal {
 		}
 	}
 
-	/** Writes out what waits and closes the files. */
+	/** Writes out what waits and closes the files; a long log becomes a checkpoint, which the next start reads faster. */
 	async close(): Promise<void> {
 		// A failed one has been told by onFatal.
 		await this.#checkpoint?.catch(() => undefined);
+		if (!this.#failure && this.#sinceCheckpoint > REPLAYED_AT_ONCE) await this.checkpoint().catch(() => undefined);
 		clearTimeout(this.#timer);
 		if (!this.#failure) await this.durable();
 		await this.#flushing;
 		if (this.#fd >= 0) fs.closeSync(this.#fd);
 		this.#fd = -1;
+		this.#synced?.close(this.#failure ? undefined : { log: this.#number, length: this.#length, isClosed: true });
+		this.#synced = undefined;
 	}
 }
 

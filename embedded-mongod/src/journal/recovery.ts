@@ -2,7 +2,8 @@
 import { closeSync, copyFileSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { decodeEntry, type Entry } from "./entries.ts";
-import { DamageError, type FileKind, FrameReader, HEADER_BYTES, headerFault } from "./frames.ts";
+import { DamageError, type FileKind, FrameReader, HEADER_BYTES, headerFault, versionOf } from "./frames.ts";
+import { readSynced, type Synced, syncedFile } from "./synced.ts";
 
 export const fileName = (dir: string, kind: FileKind, number: number) =>
 	join(dir, `${kind}-${String(number).padStart(10, "0")}`);
@@ -64,14 +65,15 @@ export function recover(dir: string, apply: Apply, salvage = false): Recovered {
 	if (checkpoint !== undefined)
 		readCheckpoint(fileName(dir, "checkpoint", checkpoint), checkpoint, apply, salvage, out);
 	const logs = files.logs.filter(n => n >= first);
-	if (checkpoint === undefined && !logs.length) return out;
-	checkComplete(dir, logs, first, salvage);
-	for (const n of logs) readLog(dir, n, n === logs.at(-1), apply, salvage, out);
+	const synced = salvage ? undefined : readSynced(dir);
+	if (checkpoint === undefined && !logs.length && (synced?.length ?? 0) < HEADER_BYTES) return out;
+	checkComplete(dir, logs, Math.max(first, synced?.log ?? first), first, salvage);
+	for (const n of logs) readLog({ dir, apply, salvage, out, synced }, n, n === logs.at(-1));
 	return out;
 }
 
-function checkComplete(dir: string, logs: number[], first: number, salvage: boolean): void {
-	const last = Math.max(first, logs.at(-1) ?? first);
+function checkComplete(dir: string, logs: number[], least: number, first: number, salvage: boolean): void {
+	const last = Math.max(least, logs.at(-1) ?? first);
 	for (let n = first; n <= last; n++) {
 		if (logs.includes(n) || salvage) continue;
 		throw new DamageError(fileName(dir, "log", n), 0, "the file is missing, though files before or after it are there");
@@ -165,25 +167,64 @@ function skipOrRefuse(
 	return next;
 }
 
-function readLog(dir: string, number: number, isLast: boolean, apply: Apply, salvage: boolean, out: Recovered): void {
+interface Reading {
+	dir: string;
+	apply: Apply;
+	salvage: boolean;
+	out: Recovered;
+	synced: Synced | undefined;
+}
+
+function readLog({ dir, apply, salvage, out, synced }: Reading, number: number, isLast: boolean): void {
 	const path = fileName(dir, "log", number);
 	open(path, reader => {
 		out.log = number;
 		out.logBytes = 0;
+		const known = synced?.log === number ? synced : undefined;
+		const header = reader.bytes(0, HEADER_BYTES);
 		// A process that ended while it made this file left no entry in it.
-		if (isLast && reader.size <= HEADER_BYTES && headerFault(reader.bytes(0, HEADER_BYTES), "log", number)) return;
+		if (
+			isLast &&
+			(known?.length ?? 0) < HEADER_BYTES &&
+			reader.size <= HEADER_BYTES &&
+			headerFault(header, "log", number)
+		)
+			return;
+		if (!salvage) refuseCut(path, reader.size, known);
 		checkHeader(reader, path, "log", number, salvage);
+		const isMarked = versionOf(reader.bytes(0, HEADER_BYTES)) > 1;
+		if (isLast && isMarked && !synced && !salvage) throw new DamageError(syncedFile(dir), 0, "the file is missing");
 		let end = reader.size;
-		const { count } = readFrames(reader, apply, (at, fault) => {
-			const isTorn = isLast && reader.findFrame(at + 1) < 0;
+		let last: Entry | undefined;
+		const take = (entry: Entry) => {
+			last = entry;
+			apply(entry);
+		};
+		const { count } = readFrames(reader, take, (at, fault) => {
+			const isTorn = isLast && at >= (known?.length ?? 0) && reader.findFrame(at + 1) < 0;
 			if (!isTorn) return skipOrRefuse(reader, path, at, fault, salvage, out);
 			end = at;
 			return reader.size;
 		});
+		if (!isLast && isMarked && last?.o !== "end" && !salvage) {
+			throw new DamageError(path, reader.size, "the mark at its end is missing");
+		}
 		out.entries += count;
 		out.logBytes = end;
 		out.sinceCheckpoint += end;
 		out.tornBytes = reader.size - end;
 	});
 	if (out.tornBytes && isLast) truncateSync(path, out.logBytes);
+}
+
+/** @throws DamageError when the log is shorter than what is known to have been on the disk */
+function refuseCut(path: string, size: number, known: Synced | undefined): void {
+	if (!known) return;
+	const { length, isClosed } = known;
+	if (size < length) {
+		throw new DamageError(path, size, `it was ${length} bytes long: acknowledged writes are missing at its end`);
+	}
+	if (isClosed && size > length) {
+		throw new DamageError(path, length, `the server was stopped there, and ${size - length} bytes follow`);
+	}
 }

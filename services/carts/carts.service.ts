@@ -333,7 +333,8 @@ function mergedLines(
 		if (!quote) throw notFound(`The SKU ${sku}`);
 		if (quote.price.currency !== currency) throw foreign(quote, currency);
 		const line = lines.get(sku);
-		if (line) line.quantity = Math.min(line.quantity + quantity, MAX_QUANTITY);
+		if ((line?.quantity ?? 0) + quantity > MAX_QUANTITY) throw tooMuch();
+		if (line) line.quantity += quantity;
 		else lines.set(sku, lineOf(quote, quantity));
 	}
 	const merged = [...lines.values()];

@@ -32,6 +32,8 @@ export interface Lease {
 /** The tries of recoveries on an order's saga. */
 export interface Recovery {
 	attempts: number;
+	/** How often the provider had not paid back yet: no failed try. */
+	waits?: number;
 	/** What the last one ended with. */
 	error: string;
 	parkedAt: Date | null;

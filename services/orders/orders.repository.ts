@@ -3,7 +3,7 @@ import { backoffMs, errorLine, MAX_ATTEMPTS, type ParkedItem } from "../../lib/a
 import { DomainError, isDuplicateKey } from "../../lib/errors.ts";
 import { KEY_TTL_SECONDS } from "../../lib/idempotency.ts";
 import { newOrderNumber } from "../../lib/ids.ts";
-import { isDefinite } from "../../lib/not-yet.ts";
+import { isDefinite, isNotYet } from "../../lib/not-yet.ts";
 import { hasOutboxRoom } from "../../mixins/outbox.mixin.ts";
 import type { OrderDocument } from "./orders.model.ts";
 import { RefundRepository } from "./refunds.repository.ts";
@@ -158,7 +158,12 @@ export class OrderRepository implements Orders {
 				{
 					$set: {
 						lease: { until: leaseUntil, epoch: { $add: ["$lease.epoch", 1] }, dueAt: { $add: ["$$NOW", pause] } },
-						recovery: { attempts, error: { $ifNull: ["$recovery.error", ""] }, parkedAt: null },
+						recovery: {
+							attempts,
+							waits: { $ifNull: ["$recovery.waits", 0] },
+							error: { $ifNull: ["$recovery.error", ""] },
+							parkedAt: null,
+						},
 						version: { $add: ["$version", 1] },
 					},
 				},
@@ -175,10 +180,12 @@ export class OrderRepository implements Orders {
 	}
 
 	async giveUp(order: OrderDocument, error: unknown): Promise<void> {
-		const attempts = Math.max(1, order.recovery?.attempts ?? 0);
+		const isWaiting = isNotYet(error);
+		const attempts = isWaiting ? 0 : Math.max(1, order.recovery?.attempts ?? 0);
+		const waits = (order.recovery?.waits ?? 0) + (isWaiting ? 1 : 0);
 		const isOver = isDefinite(error) || attempts >= MAX_ATTEMPTS;
-		const recovery = { attempts, error: { $literal: errorLine(error) }, parkedAt: isOver ? "$$NOW" : null };
-		const dueAt = isOver ? null : { $add: ["$$NOW", backoffMs(attempts)] };
+		const recovery = { attempts, waits, error: { $literal: errorLine(error) }, parkedAt: isOver ? "$$NOW" : null };
+		const dueAt = isOver ? null : { $add: ["$$NOW", backoffMs(isWaiting ? waits : attempts)] };
 		await this.#orders.collection.updateOne({ _id: order._id as never, "lease.epoch": order.lease?.epoch }, [
 			{ $set: { "lease.until": "$$NOW", "lease.dueAt": dueAt, recovery } },
 		]);

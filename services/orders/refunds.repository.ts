@@ -2,15 +2,13 @@ import type { Model } from "mongoose";
 import { backoffMs, MAX_ATTEMPTS, type ParkedItem } from "../../lib/attempts.ts";
 import { KEY_TTL_SECONDS, type Outcome } from "../../lib/idempotency.ts";
 import { REFUNDABLE } from "./domain/order-states.ts";
-import { takenOf } from "./domain/refunds.ts";
+import { MAX_WAIT_MS, takenOf } from "./domain/refunds.ts";
 import { MAX_COMMANDS } from "./keys.ts";
 import type { CommandDocument, OrderDocument, RefundDocument } from "./orders.model.ts";
 
 const MAX_TIME_MS = 5_000;
 const LEASE_MS = 5_000;
 const AFTER = { returnDocument: "after", maxTimeMS: MAX_TIME_MS } as const;
-/** A provider that says neither yes nor no for so long has to be asked by a person. */
-const MAX_WAIT_MS = 7 * 86_400_000;
 /** Of an order, ended or not: its document must not grow for ever. */
 export const MAX_REFUNDS = 500;
 

@@ -149,6 +149,18 @@ describe("A cart", () => {
 		expect(await read(cart)).toMatchObject({ currency: "CHF", lines: [{ unitPrice: money(500) }] });
 	});
 
+	it("is not opened with fewer pieces of a thing than were asked for", async () => {
+		const { sku } = await goods(money(1_000));
+		const twice = (quantity: number) => ({
+			lines: [
+				{ sku, quantity },
+				{ sku, quantity },
+			],
+		});
+		expect((await call("carts.create", twice(499))).lines.map(({ quantity }) => quantity)).toEqual([998]);
+		await expect(call("carts.create", twice(500))).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+	});
+
 	it("holds no more than a number can add up exactly, at whatever price", async () => {
 		const dear: string[] = [];
 		for (let i = 0; i < 91; i++) dear.push((await goods(money(100_000_000_000))).sku);

@@ -32,6 +32,8 @@ describe("The money of an order that ends", () => {
 	const ask = (id: string, isOver = false) =>
 		shop.orders.updateOne({ _id: id }, { $set: { "asking.at": PAST, ...(isOver ? { payBy: PAST } : {}) } });
 
+	const isAtWork = async (id: string) => Number((await shop.order(id)).lease?.until) > shop.broker.stoa.clock.nowMs();
+
 	const MOMENTS: readonly FailpointName[] = [
 		"orders.cancel.mark:before",
 		"orders.cancel.mark:after",
@@ -233,6 +235,48 @@ describe("The money of an order that ends", () => {
 		await expect(shop.cancel(order, "the third")).rejects.toMatchObject({ type: "INVALID_TRANSITION" });
 		expect(JSON.stringify(await shop.cancel(order, "the first"))).toBe(JSON.stringify(first));
 		await shop.expectNothingKept(order.id);
+	});
+
+	it("waits for a provider that takes days to pay back, without giving up, and says so to a repeat", async () => {
+		const { deps } = shop.broker.getLocalService("payments") as unknown as { deps: Deps };
+		const { providerOf } = deps;
+		const order = await shop.place("tok_ok");
+		deps.providerOf = method => ({
+			...providerOf(method),
+			refund: ({ chargeId }) => Promise.resolve({ status: "pending", chargeId }),
+		});
+		const cancel = () => shop.cancel(order, "slow to pay back");
+		try {
+			await expect(cancel()).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+			const due = { "recovery.attempts": 11, "lease.dueAt": PAST };
+			await shop.orders.updateOne({ _id: order.id }, { $set: due });
+			await until("another try", async () => (await shop.order(order.id)).recovery?.attempts !== 11);
+			await until(
+				"its end",
+				async () => (await shop.order(order.id)).recovery?.error !== "" && !(await isAtWork(order.id)),
+			);
+			expect((await shop.order(order.id)).recovery).toMatchObject({ attempts: 0, parkedAt: null });
+			await expect(cancel()).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+			await shop.payments.updateOne({ orderId: order.id }, { $set: { cleanUps: 20, cleanUpAt: PAST } });
+			await until("the look at it", async () => (await shop.payment(order.id)).cleanUpError !== null);
+			expect(await shop.payment(order.id)).toMatchObject({ parkedAt: null, cleanUpAt: expect.any(Date) });
+		} finally {
+			deps.providerOf = providerOf;
+		}
+		await shop.orders.updateOne({ _id: order.id }, { $set: { "lease.dueAt": PAST } });
+		await shop.expectNothingKept(order.id);
+		expect((await cancel()).status).toBe("cancelled");
+	}, 90_000);
+
+	it("is not asked for twice under a key whose cancellation was refused", async () => {
+		const order = await shop.place("tok_ok");
+		await shop.cancel(order, "the good one");
+		const refused = await shop.cancel(order, "the refused one").catch(error => error);
+		expect(refused.type).toBe("INVALID_TRANSITION");
+		await shop.orders.updateOne({ _id: order.id }, { $set: { status: "paid" } });
+		const again = await shop.cancel(order, "the refused one").catch(error => error);
+		await shop.orders.updateOne({ _id: order.id }, { $set: { status: "cancelled" } });
+		expect([again.type, again.message, again.data]).toEqual([refused.type, refused.message, refused.data]);
 	});
 
 	it("leaves the three books equal", async () => {

@@ -3,6 +3,9 @@ import type { Money } from "../../../lib/money.ts";
 import type { RefundLine } from "../orders.contract.ts";
 import type { OrderDocument } from "../orders.model.ts";
 
+/** A provider that says neither yes nor no for so long has to be asked by a person. */
+export const MAX_WAIT_MS = 7 * 86_400_000;
+
 /** What a refund is asked for: an amount, lines and shipping, or all that is left when neither is said. */
 export interface RefundRequest {
 	amount?: Money;

@@ -1,6 +1,6 @@
-import { DomainError } from "../../../lib/errors.ts";
+import { asDomainError, DomainError } from "../../../lib/errors.ts";
 import { newEvent } from "../../../lib/events.ts";
-import { inProgress, keyReused, type Outcome, success } from "../../../lib/idempotency.ts";
+import { inProgress, keyReused, type Outcome, refusal, success } from "../../../lib/idempotency.ts";
 import { assertMove, historyEntry } from "../domain/order-states.ts";
 import { assertRoom, keptCommands } from "../keys.ts";
 import type { CommandDocument, OrderDocument } from "../orders.model.ts";
@@ -38,9 +38,30 @@ export async function cancelOrder(deps: CancelDeps, order: OrderDocument, cancel
 		if (!taken) throw inProgress();
 		return ended(await finishCancel(deps, taken).catch(stillRunning), cancel);
 	}
-	assertMove(order.status, "cancelled");
+	const refused = refusedMove(order);
+	if (refused) return refuse(deps, order, cancel, refused);
 	if (cancel.command) assertRoom(order, deps.clock.nowMs());
 	return ended(await run(deps, order, cancel), cancel);
+}
+
+function refusedMove({ status }: OrderDocument): DomainError | undefined {
+	try {
+		assertMove(status, "cancelled");
+		return undefined;
+	} catch (error) {
+		return asDomainError(error);
+	}
+}
+
+/** The refusal is the answer of this key from now on; not while a saga runs, since the order may become another one. */
+async function refuse(deps: CancelDeps, order: OrderDocument, { command }: Cancel, error: DomainError): Promise<Ended> {
+	if (order.lease) throw new DomainError(error.type, error.message, { ...error.data, retryAfterSeconds: 1 });
+	const outcome = refusal(error, deps.requestId);
+	if (!command || !outcome) throw error;
+	assertRoom(order, deps.clock.nowMs());
+	if (!(await deps.orders.refunds.refuse(order._id, { ...command, refundId: null, outcome: null }, outcome)))
+		throw tooBusy();
+	return { outcome, isReplay: false };
 }
 
 /** What a crash left of a cancellation. @param order under a lease of the caller */

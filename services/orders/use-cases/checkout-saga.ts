@@ -187,7 +187,7 @@ export function endingOf(
 }
 
 /** What a failed attempt answers: to the letter what a repeat will be told. */
-export function refusalFor(order: OrderDocument, failure: Failure): DomainError {
+function refusalFor(order: OrderDocument, failure: Failure): DomainError {
 	const { outcome } = endingOf(order, failure);
 	return outcome ? refusedAs(outcome) : toError(failure);
 }
@@ -250,10 +250,13 @@ async function complete(deps: Deps, state: Checkout): Promise<OrderDocument> {
 	}
 }
 
-async function decline(deps: Deps, order: OrderDocument, error: unknown): Promise<OrderDocument> {
-	const failure = failureOf(error);
+const decline = (deps: Deps, order: OrderDocument, error: unknown): Promise<never> =>
+	refuseAfter(deps, order, failureOf(error));
+
+/** Undoes a checkout for its client, who learns why it failed. @param from where a repeat goes on */
+export async function refuseAfter(deps: Deps, order: OrderDocument, failure: Failure, from?: "void"): Promise<never> {
 	try {
-		await undo(deps, order, failure);
+		await undo(deps, order, failure, from);
 	} catch (undoing) {
 		// What is left to undo is a recovery's, and so is whatever another process made of it meanwhile.
 		throw unavailable(undoing);

@@ -1,8 +1,8 @@
 import { DomainError } from "../../../lib/errors.ts";
 import type { Money } from "../../../lib/money.ts";
-import { isDefinite } from "../../../lib/not-yet.ts";
+import { isDefinite, NotYet } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
-import { refundableOf, shareOf } from "../domain/refunds.ts";
+import { MAX_WAIT_MS, refundableOf, shareOf } from "../domain/refunds.ts";
 import type { OrderDocument, RefundDocument } from "../orders.model.ts";
 import type { Deps } from "./ports.ts";
 
@@ -84,14 +84,13 @@ const note = (deps: Deps, order: OrderDocument, payment: Payment, entry: RefundD
 async function payBack(
 	deps: Deps,
 	order: OrderDocument,
-	{ id, amount }: RefundDocument,
+	{ id, amount, createdAt }: RefundDocument,
 ): Promise<{ order: OrderDocument; error?: unknown }> {
 	const ended = (current: OrderDocument, status: "done" | "failed") =>
 		current.refunds.map(refund => (refund.id === id ? { ...refund, status } : refund));
 	try {
 		const payment = await deps.payments.refund({ orderId: order._id, refundId: id, amount });
-		if (payment.refunds.find(refund => refund.id === id)?.status !== "done")
-			throw new DomainError("SERVICE_UNAVAILABLE", "The provider has not paid back yet");
+		if (payment.refunds.find(refund => refund.id === id)?.status !== "done") throw notPaidBack(deps, createdAt);
 		return {
 			order: await deps.orders.write(order, current => ({
 				payment: booksOf(current, payment),
@@ -108,4 +107,11 @@ async function payBack(
 		}));
 		return { order: failed, error };
 	}
+}
+
+/** To wait for a provider is no failed try, for some days. */
+function notPaidBack({ clock }: Deps, createdAt: string): Error {
+	const message = "The provider has not paid back yet";
+	const isTooLong = clock.nowMs() - Date.parse(createdAt) > MAX_WAIT_MS;
+	return isTooLong ? new DomainError("SERVICE_UNAVAILABLE", message) : new NotYet(message);
 }

@@ -5,7 +5,7 @@ import type { Money } from "../../../lib/money.ts";
 import type { CartClaim } from "../../carts/carts.contract.ts";
 import type { Address } from "../orders.contract.ts";
 import type { Failure, OrderDocument } from "../orders.model.ts";
-import { createOrder, refusalFor, runCheckout, undo } from "./checkout-saga.ts";
+import { createOrder, refuseAfter, runCheckout } from "./checkout-saga.ts";
 import { type Draft, draftOf } from "./draft.ts";
 import { fateOf } from "./fate.ts";
 import type { Deps } from "./ports.ts";
@@ -169,11 +169,7 @@ async function resume(deps: Deps, known: OrderDocument, input: PlaceOrder): Prom
 	}
 	const order = await deps.orders.takeLease(known._id);
 	if (!order) throw inProgress();
-	if (order.position === "declining") {
-		const failure = order.failure ?? RECOVERED;
-		await undo(deps, order, failure, "void");
-		throw refusalFor(order, failure);
-	}
+	if (order.position === "declining") return refuseAfter(deps, order, order.failure ?? RECOVERED, "void");
 	const checkout = { order, token: input.payment.token };
 	return placed(await runCheckout(deps, checkout, order.position === "confirmed" ? "sell" : "reserve"), false);
 }

@@ -46,7 +46,12 @@ async function remind(deps: Deps, payment: PaymentDocument): Promise<void> {
 		await deps.payments.cleanedUp(payment, payment.chargeId);
 		return;
 	}
-	const reminded = standing(payment) > 0 ? await deps.payments.tellAgain(payment) : payment;
+	if (standing(payment) <= 0) {
+		// What is left is on its way back: the provider is waited for.
+		await deps.payments.postponeCleanUp(payment, new Error("The provider has not paid back yet"), "waiting");
+		return;
+	}
+	const reminded = await deps.payments.tellAgain(payment);
 	if (!reminded) return;
 	deps.onEvent(payment._id);
 	await deps.payments.postponeCleanUp(reminded, new Error("The order has not paid the money back"), "failed");

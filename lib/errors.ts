@@ -5,6 +5,7 @@ import type { SecurityEvent } from "./security-events.ts";
  * gateway answers it as RFC 9457 problem+json. Branch on `err.type`, never on `instanceof`: classes do not survive.
  */
 const STATUS = {
+	MOVED_PERMANENTLY: 301,
 	BAD_REQUEST: 400,
 	UNAUTHENTICATED: 401,
 	PAYMENT_DECLINED: 402,
@@ -43,6 +44,8 @@ export interface ErrorData {
 	errors?: FieldError[];
 	details?: Record<string, unknown>;
 	retryAfterSeconds?: number;
+	/** Of what has moved: its path within the API now, encoded. */
+	location?: string;
 	/** Not for the client, who sees an ordinary refusal: for whoever watches over the shop. */
 	suspicion?: SecurityEvent;
 	/** Of a kept refusal that is told again: the request that was refused first. */

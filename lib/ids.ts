@@ -49,5 +49,9 @@ export const newSecret = (): string => randomText(32);
 /** What a customer reads out on the phone: ten random characters, unique by an index. */
 export const newOrderNumber = (): string => randomText(10);
 
-/** A stock keeping unit as shops write it: 1…64 letters, digits and `. _ : + -`, beginning with a letter or digit. */
-export const SKU_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}$/;
+/**
+ * A stock keeping unit as shops write it: 1 to 64 letters, digits and signs of any script, with single spaces between them,
+ * compared as they are. Nothing that cannot be seen, and not `.` or `..`, which no path can hold.
+ */
+export const SKU_PATTERN =
+	/^(?!\.{1,2}$)(?! )(?!.*(?: $| {2}|\p{Default_Ignorable_Code_Point}|\u2800))[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,64}$/u;

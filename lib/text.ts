@@ -1,14 +1,19 @@
 /** What texts are made of, so that every door into the shop reads them the same way. */
 
 const VISIBLE = /[^\p{Cc}\p{Cf}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u;
-const PADDING = "[\\s\\u00AD\\u200B\\u2060\\uFEFF]+";
-const PADDED = new RegExp(`^${PADDING}|${PADDING}$`, "gu");
+const PADDING = /[\s\u00AD\u200B\u2060\uFEFF]/;
 
 /** Whether there is anything to see in it: not only blanks, fillers and marks of no width. */
 export const hasVisible = (text: string): boolean => VISIBLE.test(text);
 
 /** Without the blanks and the characters of no width around it, which come along when texts are copied. */
-export const trimmed = (text: string): string => text.replace(PADDED, "");
+export function trimmed(text: string): string {
+	let start = 0;
+	let end = text.length;
+	while (start < end && PADDING.test(text.charAt(start))) start++;
+	while (end > start && PADDING.test(text.charAt(end - 1))) end--;
+	return text.slice(start, end);
+}
 
 const HALF = /\p{Cs}/u;
 

@@ -72,7 +72,7 @@ export class CartRepository {
 
 	/** Adds to the line of the same SKU, which gets the price of now, or appends one, within the limits of a cart. */
 	addLine(guard: Guard, line: CartLineDocument, seed: string | undefined): Promise<CartDocument | null> {
-		const isSame = { $eq: ["$$this.sku", line.sku] };
+		const isSame = { $eq: ["$$this.sku", { $literal: line.sku }] };
 		const sameSku = { $filter: { input: "$lines", cond: isSame } };
 		const added = {
 			$cond: [
@@ -97,7 +97,9 @@ export class CartRepository {
 				},
 			],
 		};
-		const hasRoom = { $or: [{ $lt: [{ $size: "$lines" }, MAX_LINES] }, { $in: [line.sku, "$lines.sku"] }] };
+		const hasRoom = {
+			$or: [{ $lt: [{ $size: "$lines" }, MAX_LINES] }, { $in: [{ $literal: line.sku }, "$lines.sku"] }],
+		};
 		const already = { $sum: { $map: { input: sameSku, in: "$$this.quantity" } } };
 		const isFew = { $lte: [{ $add: [{ $sum: "$lines.quantity" }, line.quantity] }, MAX_PIECES] };
 		const isAllowed = { $and: [hasRoom, isFew, { $lte: [{ $add: [already, line.quantity] }, MAX_QUANTITY] }] };

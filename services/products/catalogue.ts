@@ -4,12 +4,13 @@ import { newEvent } from "../../lib/events.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import { mustExist, pathTo } from "./domain/categories.ts";
 import { derive, newProduct, type ProductState, stateOf } from "./domain/product.ts";
-import { slugOf } from "./domain/text.ts";
+import { slugFor } from "./domain/text.ts";
 import type { LevelsRepository } from "./levels.repository.ts";
 import type { ProductInput } from "./products.contract.ts";
 import { type LiveProduct, mustFind, type ProductsRepository } from "./products.repository.ts";
 
 const MAX_TRIES = 10;
+const MAX_OLD_SLUGS = 20;
 
 interface Deps {
 	products: ProductsRepository;
@@ -40,7 +41,7 @@ export class Catalogue {
 		const now = clock.now();
 		const known = await products.find({ _id: id });
 		if (known) return known;
-		const state = newProduct(input, input.slug ?? slugOf(input.title), now.getTime());
+		const state = newProduct(input, input.slug ?? slugFor(id, input.title), now.getTime());
 		const derived = await this.#derive(state, input.categories ?? []);
 		const skus = state.variants.map(({ sku }) => sku);
 		const event = newEvent("product.created", { productId: id, skus }, about(1, now, requestId));
@@ -50,7 +51,7 @@ export class Catalogue {
 		} catch (error) {
 			// Titles repeat, SKUs do not: a slug nobody asked for may take the SKU's help.
 			if (input.slug !== undefined || !isSlugConflict(error)) throw error;
-			await products.insert({ ...document, slug: slugOf(input.title, skus[0] ?? ""), outbox: [event] });
+			await products.insert({ ...document, slug: slugFor(id, input.title, skus[0] ?? ""), outbox: [event] });
 		}
 		return this.#withLevels(id, skus);
 	}
@@ -72,7 +73,8 @@ export class Catalogue {
 			const now = clock.now();
 			const data = { productId: id, changed: [...changed] };
 			const event = newEvent("product.updated", data, about(version + 1, now, requestId));
-			if (!(await products.replace(id, version, { ...state, ...derived }, now, event))) continue;
+			const written = { ...state, ...derived, ...oldSlugsOf(product, state.slug) };
+			if (!(await products.replace(id, version, written, now, event))) continue;
 			const known = new Set(product.variants.map(({ sku }) => sku));
 			const added = state.variants.map(({ sku }) => sku).filter(sku => !known.has(sku));
 			return this.#withLevels(id, added);
@@ -106,6 +108,12 @@ export class Catalogue {
 		mustExist(categories, assigned);
 		return derive(state, slug => pathTo(categories, slug).map(category => category.slug));
 	}
+}
+
+/** A new slug leaves the old one behind as an address that leads to it. */
+function oldSlugsOf({ slug, oldSlugs = [] }: LiveProduct, next: string): Pick<LiveProduct, "oldSlugs"> {
+	if (slug === next) return {};
+	return { oldSlugs: [...oldSlugs, slug].filter(old => old !== next).slice(-MAX_OLD_SLUGS) };
 }
 
 const about = (sequence: number, now: Date, requestId: string | undefined) => ({

@@ -2,7 +2,8 @@ import type { Action, ListParams, Page } from "../../lib/contracts.ts";
 import type { Money } from "../../lib/money.ts";
 
 export type Availability = "in_stock" | "low_stock" | "out_of_stock";
-export type AttributeValue = string | number | boolean;
+type OneValue = string | number | boolean;
+export type AttributeValue = OneValue | OneValue[];
 export type Attributes = Record<string, AttributeValue>;
 
 export interface Variant {
@@ -70,6 +71,10 @@ export interface ProductInput {
 	attributes?: Attributes;
 	images?: string[];
 	status?: "draft" | "published";
+	mpn?: string;
+	ean?: string[];
+	/** A day of ISO 8601, alone or with its time. */
+	releasedAt?: string;
 	variants: VariantInput[];
 }
 export type ProductPatch = Partial<Omit<ProductInput, "variants">>;

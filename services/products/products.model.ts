@@ -10,6 +10,8 @@ export interface ProductDocument extends Omit<ProductState, "status">, Derived {
 	status: "draft" | "published" | "deleted";
 	/** `<job>:<row>` of the import that made it. */
 	createdBy: string | null;
+	/** Those it had before, whose addresses lead to it. */
+	oldSlugs?: string[];
 	/** The version of the tree that the mover last put it in its place by. */
 	pathVersion?: number;
 	createdAt: Date;
@@ -59,6 +61,7 @@ const productSchema = new Schema<ProductDocument>(
 		terms: { type: [String], default: undefined },
 		path: { type: [String], default: undefined },
 		createdBy: String,
+		oldSlugs: { type: [String], default: undefined },
 		pathVersion: Number,
 		createdAt: Date,
 		updatedAt: Date,
@@ -69,6 +72,7 @@ const productSchema = new Schema<ProductDocument>(
 	{ versionKey: false, minimize: false },
 );
 productSchema.index({ slug: 1 }, { unique: true, sparse: true });
+productSchema.index({ oldSlugs: 1 }, { sparse: true });
 productSchema.index({ "variants.sku": 1 }, { unique: true, sparse: true });
 // One per sort, alone and behind what a list is narrowed by: `product-query.ts` names the one it means.
 const hasPath = { path: { $exists: true } };

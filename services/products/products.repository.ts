@@ -60,6 +60,15 @@ export class ProductsRepository {
 			.lean<LiveProduct>();
 	}
 
+	/** Where a product on sale is by now that had this slug once. */
+	async movedTo(slug: string): Promise<string | undefined> {
+		const moved = await this.#products
+			.findOne({ oldSlugs: slug, status: "published" }, { slug: 1 })
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<Pick<LiveProduct, "slug">>();
+		return moved?.slug;
+	}
+
 	/** The published ones of these SKUs, as they are now. */
 	async quotes(skus: readonly string[]): Promise<Quote[]> {
 		const wanted = new Set(skus);
@@ -98,7 +107,7 @@ export class ProductsRepository {
 	async replace(
 		id: string,
 		version: number,
-		next: ProductState & Derived,
+		next: ProductState & Derived & Pick<ProductDocument, "oldSlugs">,
 		now: Date,
 		event: OutboxEntry,
 	): Promise<boolean> {
@@ -116,10 +125,9 @@ export class ProductsRepository {
 	/** Frees its slug and SKUs at once; the id stays for its last events. @returns whether it was still in `version` */
 	async remove(id: string, version: number, now: Date, event: OutboxEntry): Promise<boolean> {
 		const gone = Object.fromEntries(
-			["slug", "variants", "terms", "path", "brand", "titleKey", "prices", "attributes", "description"].map(field => [
-				field,
-				1,
-			]),
+			["slug", "oldSlugs", "variants", "terms", "path", "brand", "titleKey", "prices", "attributes", "description"].map(
+				field => [field, 1],
+			),
 		);
 		const { modifiedCount } = await this.#products.updateOne(
 			{ _id: id, version, status: { $ne: "deleted" } },
@@ -195,7 +203,7 @@ function conflictOf(error: unknown, slug: string): DomainError {
 
 /** One variant's level, and with it whether the product can be bought at all. */
 function levelUpdate(sku: string, level: string, sequence: number): Record<string, unknown>[] {
-	const isOlder = { $and: [{ $eq: ["$$this.sku", sku] }, { $lt: ["$$this.sequence", sequence] }] };
+	const isOlder = { $and: [{ $eq: ["$$this.sku", { $literal: sku }] }, { $lt: ["$$this.sequence", sequence] }] };
 	const changed = { $mergeObjects: ["$$this", { available: level, sequence }] };
 	return [
 		{

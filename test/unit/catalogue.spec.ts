@@ -12,7 +12,7 @@ import {
 	subtree,
 	treeOf,
 } from "../../services/products/domain/categories.ts";
-import { parseRow, productFromRow, updatedByRow } from "../../services/products/domain/import-row.ts";
+import { productFromRow, updatedByRow } from "../../services/products/domain/import-row.ts";
 import {
 	derive,
 	lowestIn,
@@ -21,7 +21,8 @@ import {
 	withChangedVariant,
 	withoutVariant,
 } from "../../services/products/domain/product.ts";
-import { queryTerms, SLUG_PATTERN, slugOf, termsOf } from "../../services/products/domain/text.ts";
+import { queryTerms, SLUG_PATTERN, slugFor, slugOf, termsOf } from "../../services/products/domain/text.ts";
+import { parseRow } from "../../services/products/import/parse-row.ts";
 import { spool } from "../../services/products/import/spool.ts";
 import { productQuery } from "../../services/products/product-query.ts";
 import type { ProductDocument } from "../../services/products/products.model.ts";
@@ -39,9 +40,37 @@ const eur = (amount: number) => ({ amount, currency: "EUR" });
 describe("Texts", () => {
 	it("make slugs that are addresses, whatever they contain", () => {
 		expect(slugOf("Café “Noir”, 250 g")).toBe("cafe-noir-250-g");
-		expect(slugOf("日本", "A.1")).toBe("a-1");
-		expect(slugOf("???")).toBe("product");
-		fc.assert(fc.property(fc.string({ unit: "grapheme" }), text => SLUG_PATTERN.test(slugOf(text))));
+		expect(slugOf("日本", "A.1")).toBe("日本-a-1");
+		expect([slugOf("???"), slugFor("prd_01ABCDEFGHJK", "???"), slugFor("prd_01ABCDEFGHJK", "?", "S&1")]).toEqual([
+			"",
+			"abcdefghjk",
+			"s-1",
+		]);
+		fc.assert(
+			fc.property(fc.string({ unit: "grapheme" }), fc.string({ unit: "grapheme" }), (title, sku) => {
+				const slug = slugFor("prd_01ABCDEFGHJK", title, sku);
+				return SLUG_PATTERN.test(slug) && slug.length <= 150;
+			}),
+		);
+	});
+
+	it.each([
+		["Straße der Könige", "strasse-der-konige"],
+		["Smørrebrød", "smorrebrod"],
+		["Łódź", "lodz"],
+		["Œuvre", "oeuvre"],
+		["Đặng", "dang"],
+		["Þór", "thor"],
+		["Iğdır İzmir", "igdir-izmir"],
+		["Київ", "київ"],
+		["東京", "東京"],
+		["한국어", "한국어"],
+		["हिन्दी", "हिन्दी"],
+		["Ελλάδα", "ελλαδα"],
+	])("of %s have the slug %s and are found by its words", (title, slug) => {
+		expect(slugOf(title)).toBe(slug);
+		expect(termsOf(title)).toEqual(slug.split("-"));
+		expect(queryTerms(title.toUpperCase()).sort()).toEqual(slug.split("-").sort());
 	});
 
 	it("are found by their words, without accents or case, the longest asked first", () => {
@@ -177,17 +206,20 @@ describe("A row of a file", () => {
 	it.each<object>([
 		{ sku: undefined },
 		{ sku: "" },
-		{ sku: "a b" },
+		...["a  b", " a", "a ", "a\u200Bb", "a\tb", ".", "..", "\u2800", "x".repeat(65)].map(sku => ({ sku })),
 		{ sku: { $ne: 1 } },
 		{ title: "  " },
 		{ price: 5 },
 		{ price: { amount: "5", currency: "EUR" } },
 		{ price: { amount: 5, currency: "EURO" } },
 		{ price: { amount: 5, currency: "EUR", tax: 1 } },
-		{ ean: "123" },
+		{ ean: "1".repeat(33) },
+		{ attributes: { sizes: [["S"]] } },
+		{ attributes: { sizes: Array(101).fill(1) } },
+		{ attributes: Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`n${i}`, 1])) },
 		{ imageUrl: "javascript:alert(1)" },
 		{ title: "\u200B\u3164\u2800\u00AD" },
-		{ brand: "\u2060 " },
+		{ brand: "\u3164" },
 		{ releasedAt: "soon" },
 		{ releasedAt: "1" },
 		{ releasedAt: "2024-02-30" },
@@ -209,6 +241,25 @@ describe("A row of a file", () => {
 		expect(read({ title: " \u200BRow\uFEFF ", brand: " B " })).toMatchObject({ row: { title: "Row", brand: "B" } });
 		expect(read({ description: "\ud83d" })).toMatchObject({ error: { code: "INVALID_ENCODING" } });
 		expect(parseRow(undefined)).toMatchObject({ error: { code: "INVALID_ENCODING" } });
+	});
+
+	it("has SKUs, names, lists and codes as shops have them", () => {
+		for (const sku of ["4759/104/OS", "AB 12 XS", "S&M.10", "Ķ5А", "AB#12(3)", "_100", "$100", "a@b", "靴-25"])
+			expect(read({ sku })).toMatchObject({ row: { sku } });
+		const attributes = { "size.eu": 42, "Größe (cm)": ["S", "M"], tested: [true, 5] };
+		expect(read({ attributes, ean: "4006381333931" })).toMatchObject({ row: { attributes, ean: ["4006381333931"] } });
+	});
+
+	it("says with an empty text that there is nothing", () => {
+		const empty = Object.fromEntries(
+			["mpn", "ean", "brand", "description", "releasedAt", "imageUrl", "categories", "attributes"].map(name => [
+				name,
+				"",
+			]),
+		);
+		expect(read(empty)).toEqual({ row: { sku: "R-1", title: "Row", price: eur(100) } });
+		for (const name of ["sku", "title", "price"])
+			expect(read({ [name]: "" })).toMatchObject({ error: { message: expect.stringContaining(name) } });
 	});
 
 	it("never throws, whatever it is", () => {

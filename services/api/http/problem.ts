@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import { DomainError, type ErrorData, type ErrorType, errorType, isErrorType, statusOf } from "../../../lib/errors.ts";
+import { API_BASE } from "./route.ts";
 
 /** RFC 9457, as every error of the shop is answered. */
 export interface Problem {
@@ -84,6 +85,7 @@ export function toProblem(error: unknown, requestId: string): ProblemAnswer {
 
 function headersOf(code: ErrorType, data: ErrorData): Record<string, string> {
 	const headers: Record<string, string> = { ...(data as HttpErrorData).headers };
+	if (data.location?.startsWith("/")) headers["Location"] = API_BASE + data.location;
 	if (code === "UNAUTHENTICATED") headers["WWW-Authenticate"] = 'Bearer realm="stoa"';
 	const isPassing = code === "SERVICE_UNAVAILABLE" || code === "RATE_LIMITED" || data.retryAfterSeconds !== undefined;
 	if (isPassing) headers["Retry-After"] ??= String(data.retryAfterSeconds ?? DEFAULT_RETRY_AFTER);

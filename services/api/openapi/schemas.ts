@@ -80,7 +80,10 @@ const product = {
 	brand: textOrNull,
 	categories: listOf(text),
 	images: listOf(text),
-	attributes: mapOf({ type: ["string", "number", "boolean"] }),
+	attributes: mapOf({
+		type: ["string", "number", "boolean", "array"],
+		items: { type: ["string", "number", "boolean"] },
+	}),
 	variants: listOf(ref("Variant")),
 	createdAt: time,
 	updatedAt: time,

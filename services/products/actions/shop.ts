@@ -1,10 +1,10 @@
 import type { Page } from "../../../lib/contracts.ts";
+import { DomainError, notFound } from "../../../lib/errors.ts";
 import { skuRule } from "../../../lib/rules.ts";
 import { treeOf, withPath } from "../domain/categories.ts";
 import { productQuery } from "../product-query.ts";
 import type { ProductFilters } from "../products.contract.ts";
 import type { ProductDocument } from "../products.model.ts";
-import { mustFind } from "../products.repository.ts";
 import { filterRules, idOrSlugRule, slugRule } from "../products.rules.ts";
 import type { ProductsActionGroup, ProductsService } from "../products.types.ts";
 import { productView } from "../products.views.ts";
@@ -58,14 +58,21 @@ export const shopActions: ProductsActionGroup<"list" | "get" | "listCategories" 
 		isIdempotent: true,
 		params: { idOrSlug: idOrSlugRule },
 		cached: { aggregate: "products", keys: ["idOrSlug"], ttlMs: CACHE_MS },
-		openapi: { summary: "One product on sale, by id or slug", response: "Product", tags: ["Catalogue"] },
+		openapi: {
+			summary: "One product on sale, by id or slug",
+			description: "A slug that the product had before answers 301 with `Location`.",
+			response: "Product",
+			tags: ["Catalogue"],
+		},
 		async handler(ctx) {
 			const { idOrSlug } = ctx.params;
 			const by = idOrSlug.startsWith("prd_") ? { _id: idOrSlug } : { slug: idOrSlug };
-			const product = await mustFind(
-				this.products.find(by).then(found => (found?.status === "published" ? found : null)),
-			);
-			return productView(product);
+			const product = await this.products.find(by);
+			if (product?.status === "published") return productView(product);
+			const slug = "_id" in by ? undefined : await this.products.movedTo(idOrSlug);
+			if (slug === undefined) throw notFound("The product");
+			const location = `/products/${encodeURIComponent(slug)}`;
+			throw new DomainError("MOVED_PERMANENTLY", `The product is at ${location} by now`, { location });
 		},
 	},
 	listCategories: {

@@ -133,9 +133,9 @@ export function newProduct(input: ProductInput, slug: string, nowMs: number): Pr
 		images: input.images ?? [],
 		attributes: input.attributes ?? {},
 		status: input.status ?? "draft",
-		mpn: null,
-		ean: [],
-		releasedAt: null,
+		mpn: input.mpn ?? null,
+		ean: input.ean ?? [],
+		releasedAt: input.releasedAt ?? null,
 		variants: input.variants.map(variant => newVariant(variant, input.title, nowMs)),
 	};
 }

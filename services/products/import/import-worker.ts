@@ -5,9 +5,10 @@ import { createLoop, type Loop } from "../../../lib/loop.ts";
 import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import type { CategoriesRepository } from "../categories.repository.ts";
 import { type Categories, pathTo } from "../domain/categories.ts";
-import { HOPELESS, isHopeless, parseRow } from "../domain/import-row.ts";
+import { HOPELESS, isHopeless } from "../domain/import-row.ts";
 import type { ImportJobDocument } from "./import.model.ts";
 import type { BatchResult, ImportRepository, Line } from "./import.repository.ts";
+import { parseRow } from "./parse-row.ts";
 import type { NumberedRow, RowWriter, Written } from "./row-writer.ts";
 
 const BATCH_ROWS = 500;

@@ -5,6 +5,7 @@ import { newId } from "../../../lib/ids.ts";
 import type { LevelChange } from "../../inventory/inventory.contract.ts";
 import { type ImportRow, productFromRow, type RowError, updatedByRow } from "../domain/import-row.ts";
 import { derive, isPriceable, type ProductState, type StoredVariant, stateOf } from "../domain/product.ts";
+import { slugFor } from "../domain/text.ts";
 import type { ProductDocument } from "../products.model.ts";
 import { replacement } from "../products.repository.ts";
 
@@ -138,7 +139,7 @@ function inserted(
 	const made = productFromRow(item.row, now.getTime());
 	const state = {
 		...made,
-		slug: isClashing ? `${made.slug}-${id.slice(-8).toLowerCase()}` : made.slug,
+		slug: isClashing ? slugFor(id, `${made.slug}-${id.slice(-8)}`) : made.slug || slugFor(id, ""),
 		variants: made.variants.map((variant): StoredVariant => {
 			const level = levels.get(variant.sku);
 			const ours = { ...variant, importedBy: { jobId, row: item.number } };

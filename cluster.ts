@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { DEFAULT_GROUPS, type Group, startCluster } from "./cluster/launcher.ts";
 import { ConfigError, loadConfig } from "./lib/config.ts";
+import { checkSurroundings } from "./lib/preflight.ts";
 import { withSecretFiles } from "./lib/secret-files.ts";
 import { SERVICES } from "./node.ts";
 
@@ -48,6 +49,16 @@ try {
 		const value = env[name]?.trim();
 		return value ? [[name, value]] : [];
 	});
+	await checkSurroundings(
+		{
+			...config,
+			opsPort: 0,
+			secret: undefined,
+			natsUrl: env["NATS_URL"]?.trim() || undefined,
+		},
+		true,
+		line => console.error(line),
+	);
 	const cluster = await startCluster({
 		dataDir: config.dataDir,
 		port: config.port,

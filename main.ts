@@ -1,5 +1,8 @@
 import { ConfigError, loadConfig } from "./lib/config.ts";
 import { createLogger } from "./lib/logger.ts";
+import { checkSurroundings } from "./lib/preflight.ts";
+import { mistakesInServices } from "./lib/service-names.ts";
+import { problemOf, SurroundingsError } from "./lib/surroundings.ts";
 import { SERVICES, type StoaNode, startNode } from "./node.ts";
 import { banner } from "./scripts/banner.ts";
 
@@ -34,15 +37,28 @@ process.on("disconnect", () => void stop(0));
 if (process.connected === false) void stop(0);
 process.on("unhandledRejection", error => fatal(error, "A rejection was not handled"));
 
+refuseUnknownServices();
 refuseLonelyPart();
 
 try {
+	await checkSurroundings(config, config.services?.includes("api") ?? true, line => console.error(line));
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
 	process.on("message", message => void meet(message as { waitFor?: string[] } | null));
 	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
 	if (isForPeople) console.log(banner(node, performance.now() - startedAt));
 } catch (error) {
-	fatal(error, "Stoa could not start");
+	refuseOrFail(error);
+}
+
+/** What the surroundings cause needs a remedy, everything else needs its stack. */
+function refuseOrFail(error: unknown): void {
+	// A start that was interrupted fails somewhere, which is no news.
+	if (stopping) return;
+	const problem = problemOf(error, config);
+	if (error instanceof SurroundingsError || problem) {
+		console.error(error instanceof SurroundingsError ? error.message : new SurroundingsError([problem ?? ""]).message);
+		void stop(1);
+	} else fatal(error, "Stoa could not start");
 }
 
 /** For a launcher: tells when this node knows the other services of the cluster, or that it did not find them. */
@@ -54,6 +70,13 @@ async function meet(message: { waitFor?: string[] } | null): Promise<void> {
 	);
 	if (!hasMet) log.warn({ waitFor: message.waitFor }, "Not all services of the cluster were found");
 	process.send?.({ hasMet });
+}
+
+function refuseUnknownServices(): void {
+	const mistakes = mistakesInServices(config, SERVICES);
+	if (mistakes.length === 0) return;
+	console.error(new ConfigError(mistakes).message);
+	process.exit(1);
 }
 
 /** A part of the shop is of no use where the other parts cannot be reached. */

@@ -17,6 +17,7 @@ import { startOpsServer } from "./lib/ops-server.ts";
 import type { Runtime } from "./lib/runtime.ts";
 import { generatedSecret } from "./lib/secret.ts";
 import { createSecurityLog } from "./lib/security-events.ts";
+import { mongoProblem, SurroundingsError } from "./lib/surroundings.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { createNatsGuard } from "./middlewares/nats-guard.ts";
 import { brokerOptions } from "./moleculer.config.ts";
@@ -135,6 +136,10 @@ async function startEngines(
 	const database = createDatabase(mongodbUri, config.serviceMongodbUris, createClock(config.clockShiftMs));
 	undo.push({ what: "database", run: () => database.close() });
 	await database.start();
+	// The driver does not try again what failed at first; the services would only wait in vain.
+	await database.ping().catch(error => {
+		throw new SurroundingsError([mongoProblem(error instanceof Error ? error.message : String(error))]);
+	});
 	const [events, jobs, cache] = [createEventBus(config), createJobQueue(config), createCacheStore(config)];
 	const secret = config.secret ?? (await generatedSecret(config.dataDir));
 	const metrics = createMetrics();

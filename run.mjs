@@ -36,7 +36,11 @@ const env = {
 	...process.env,
 	PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`,
 };
-const child = spawn(node, [...leanHeap, ...process.argv.slice(2)], { stdio: "inherit", env });
+// Settings of whoever runs a shop; what the environment says goes before. Tests are nobody's shop.
+const programs = ["main.ts", "cluster.ts", "console.ts", "scripts/import.ts"];
+const isProgram = process.env.NODE_ENV !== "test" && process.argv.some(argument => programs.includes(argument));
+const settings = !isProgram ? [] : [`--env-file-if-exists=${join(root, ".env")}`];
+const child = spawn(node, [...leanHeap, ...settings, ...process.argv.slice(2)], { stdio: "inherit", env });
 // The terminal sends Ctrl-C to the whole group; the child decides when to end, this process only waits and passes on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 	process.on(signal, () => {

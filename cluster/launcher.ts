@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { makeFolder } from "../embedded-mongod/src/folders.ts";
 import { generatedSecret } from "../lib/secret.ts";
 import { ClusterNode, type ClusterProcess, type Group } from "./cluster-node.ts";
 import { freePort } from "./ports.ts";
@@ -54,7 +55,7 @@ export interface Cluster {
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 	const dataDir = resolve(options.dataDir);
-	mkdirSync(join(dataDir, "logs"), { recursive: true, mode: 0o700 });
+	makeFolder(join(dataDir, "logs"));
 	const servers = new Servers(dataDir, options);
 	const nodes: ClusterNode[] = [];
 	let stopping: Promise<void> | undefined;

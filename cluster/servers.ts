@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { delimiter, join } from "node:path";
+import { makeFolder } from "../embedded-mongod/src/folders.ts";
 import { freePort } from "./ports.ts";
 import { endOf } from "./supervisor.ts";
 
@@ -105,7 +106,7 @@ function secretFile(
 	content: (password: string) => string,
 ): string | undefined {
 	if (password === undefined) return undefined;
-	mkdirSync(dir, { recursive: true, mode: 0o700 });
+	makeFolder(dir);
 	const file = join(dir, name);
 	// Written anew each time, with its rights: those of a file that was there would stay.
 	rmSync(file, { force: true });
@@ -114,7 +115,7 @@ function secretFile(
 }
 
 async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer> {
-	mkdirSync(plan.dir, { recursive: true, mode: 0o700 });
+	makeFolder(plan.dir);
 	const port = plan.port ?? (await freePort());
 	let child: ChildProcess | undefined;
 	let isStopping = false;
@@ -128,7 +129,7 @@ async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer>
 			hooks.onExit?.(pid);
 			if (!isStopping) hooks.onCrash?.(endOf(code, signal), performance.now() - startedAt);
 		});
-		await listening(plan.name, child, port);
+		await listening(plan, child, port);
 	};
 	const stop = () => {
 		isStopping = true;
@@ -160,16 +161,17 @@ function launch({ name, program, args, dir }: Plan, port: number): ChildProcess 
 }
 
 /** Waits until something accepts connections there, or the child ends. */
-async function listening(name: string, child: ChildProcess, port: number): Promise<void> {
+async function listening({ name, dir }: Plan, child: ChildProcess, port: number): Promise<void> {
+	const logFile = join(dir, `${name}.log`);
 	const deadline = Date.now() + READY_TIMEOUT_MS;
 	while (Date.now() < deadline) {
 		if (child.exitCode !== null || child.signalCode !== null)
-			throw new Error(`${name} ended at once with code ${child.exitCode}; see its log`);
+			throw new Error(`${name} ended at once with code ${child.exitCode}; see ${logFile}`);
 		if (await accepts(port)) return;
 		await new Promise(resolve => setTimeout(resolve, 20));
 	}
 	child.kill("SIGKILL");
-	throw new Error(`${name} did not listen within ${READY_TIMEOUT_MS} ms; see its log`);
+	throw new Error(`${name} did not listen within ${READY_TIMEOUT_MS} ms; see ${logFile}`);
 }
 
 const accepts = (port: number): Promise<boolean> =>

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { makeFolder } from "../embedded-mongod/src/folders.ts";
+import { SurroundingsError } from "./surroundings.ts";
 
 const BYTES = 48;
 /** Of what is written, in base64url. */
@@ -15,7 +17,7 @@ const READ_AGAIN_MS = 20;
  */
 export async function generatedSecret(dataDir: string): Promise<string> {
 	const file = join(dataDir, "secret");
-	await mkdir(dataDir, { recursive: true, mode: 0o700 });
+	makeFolder(dataDir);
 	try {
 		await writeFile(file, randomBytes(BYTES).toString("base64url"), { flag: "wx", mode: 0o600, flush: true });
 	} catch (error) {
@@ -28,7 +30,7 @@ export async function generatedSecret(dataDir: string): Promise<string> {
 		if (reads === READS) break;
 		await delay(READ_AGAIN_MS);
 	}
-	throw new Error(
+	throw new SurroundingsError([
 		`${file} does not hold a whole secret: bring it back from a copy, or remove it if this shop has no data yet`,
-	);
+	]);
 }

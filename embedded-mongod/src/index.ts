@@ -3,11 +3,12 @@
  * See README.md for what it guarantees and what it has not.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { makeFolder } from "./folders.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type ParamValue, parseParams } from "./params.ts";
 import type { Login } from "./scram.ts";
@@ -60,7 +61,7 @@ const YOUNG_GENERATION_MB = 24;
 export async function startEmbeddedMongod(options: EmbeddedMongodOptions): Promise<EmbeddedMongod> {
 	const params = parseParams(options.params ?? {});
 	const dataDir = resolve(options.dataDir);
-	mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+	makeFolder(dataDir);
 	const address = addressFor(dataDir, options);
 	const lock = await acquireLock(dataDir, address);
 	try {
@@ -91,7 +92,7 @@ function addressFor(dataDir: string, { port, socketPath }: EmbeddedMongodOptions
 export function prepareSocket(address: Address): void {
 	if (!("path" in address) || process.platform === "win32") return;
 	const folder = dirname(address.path);
-	mkdirSync(folder, { recursive: true, mode: 0o700 });
+	makeFolder(folder);
 	if (folder.startsWith(join(tmpdir(), "embedded-mongod-"))) chmodSync(folder, 0o700);
 	rmSync(address.path, { force: true });
 }

@@ -17,6 +17,8 @@ import type { Address } from "./server.ts";
 
 const LOCK = "mongod.lock";
 const PROBE_MS = 2_000;
+/** Every other start that takes or leaves the lock costs one. */
+const MAX_TRIES = 1_000;
 
 /** Who holds a lock. */
 interface Holder {
@@ -97,7 +99,9 @@ export async function acquireLock(dir: string, address: Address): Promise<Lock> 
 		const mine = join(folder, `${LOCK}.${me.token}`);
 		writeFileSync(mine, JSON.stringify(me), { flag: "wx", flush: true, mode: 0o600 });
 		try {
-			while (!(await tryTake(dir, file, mine, me)));
+			let tries = 0;
+			while (!(await tryTake(dir, file, mine, me)))
+				if (++tries === MAX_TRIES) throw new Error(`embedded-mongod: ${file} changes too often to be taken; try again`);
 		} finally {
 			rmSync(mine, { force: true });
 		}
@@ -155,11 +159,11 @@ function linked(from: string, to: string): boolean {
 }
 
 function holderIn(file: string): Holder | undefined {
-	const text = read(file);
-	if (!text) return undefined;
 	try {
-		return JSON.parse(text) as Holder;
-	} catch {
+		return JSON.parse(readFileSync(file, "utf8")) as Holder;
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+		// A lock appears with its content or not at all: an empty one was cut by something else.
 		throw new Error(`embedded-mongod: the lock file ${file} cannot be read; remove it if no server uses the folder`);
 	}
 }

@@ -57,6 +57,13 @@ describe("One server per data folder", () => {
 		for (const one of running) await one.kill("SIGTERM");
 	});
 
+	it("An empty lock, and a folder that the system does not make, are refused at once", async () => {
+		writeFileSync(join(folder.path, "mongod.lock"), "");
+		expect((await refusal(folder.path)).message).toContain("cannot be read; remove it if no server uses the folder");
+		expect((await refusal("/proc/nowhere/data")).message).toContain("ENOENT");
+		expect((await refusal(join(folder.path, "mongod.lock"))).message).toContain("is not a folder");
+	});
+
 	it("A lock of another boot, or of a pid that now is another process, is inherited", async () => {
 		const first = await startEmbeddedMongod({ dataDir: folder.path });
 		const held = JSON.parse(readFileSync(join(folder.path, "mongod.lock"), "utf8"));

@@ -31,6 +31,7 @@ export class RedisCache implements CacheStore {
 	readonly #pending = new Set<string>();
 	#retry: NodeJS.Timeout | undefined;
 	#awayUntil = 0;
+	#lastError = "";
 	#isStopped = false;
 
 	constructor(url: string, log: Logger) {
@@ -45,14 +46,22 @@ export class RedisCache implements CacheStore {
 			retryStrategy: attempt => Math.min(attempt * 100, 1_000),
 		}) as CountingRedis;
 		this.#redis.defineCommand("stoaHit", { numberOfKeys: 1, lua: HIT });
-		this.#redis.on("error", error => this.#log.debug({ err: error }, "Redis"));
+		this.#redis.on("error", error => {
+			this.#lastError = error.message;
+			this.#log.debug({ err: error }, "Redis");
+		});
 		// What was missed while the line was down is unknown: start from nothing.
 		this.#redis.on("ready", () => this.#values.clear());
 	}
 
 	/** A Redis that is down is no reason not to start: it is connected to when it is back. */
 	async start(): Promise<void> {
-		await this.#redis.connect().catch(error => this.#log.warn({ err: error }, "Redis is away: nothing is cached"));
+		await this.#redis.connect().catch(error => {
+			const why = this.#lastError || (error instanceof Error ? error.message : String(error));
+			this.#log.warn(
+				`Redis does not answer (${why}): nothing is cached until it is back; start it, or correct REDIS_URL`,
+			);
+		});
 	}
 
 	async stop(): Promise<void> {

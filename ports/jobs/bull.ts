@@ -7,6 +7,7 @@ const MAX_ATTEMPTS = 5;
 /** A wake-up may be lost, so a request does not wait for a Redis that is away. */
 const WAKE_TIMEOUT_MS = 500;
 const CLOSE_TIMEOUT_MS = 3_000;
+const TELL_EVERY_MS = 60_000;
 const WORK_AGAIN_MS = 1_000;
 
 interface BullJob {
@@ -41,6 +42,7 @@ export class BullJobs implements JobQueue {
 	readonly #workers = new Map<string, Worker>();
 	readonly #listened = new WeakSet<BullQueue>();
 	readonly #running = new Set<Promise<void>>();
+	#toldAt = Number.NEGATIVE_INFINITY;
 	#host: BullHost | undefined;
 	#stopping: Promise<void> | undefined;
 
@@ -140,7 +142,7 @@ export class BullJobs implements JobQueue {
 				return;
 			} catch (error) {
 				if (!this.#host) return;
-				host.logger.warn(`Queue ${name} is tried again: ${String(error)}`);
+				this.#tell(`queue ${name} is tried again: ${String(error)}`);
 				if (queue && host.$queues[name] === queue) delete host.$queues[name];
 				for (const client of queue?.clients ?? []) client.disconnect();
 				await delay(WORK_AGAIN_MS, undefined, { ref: false });
@@ -160,12 +162,20 @@ export class BullJobs implements JobQueue {
 		}
 	}
 
+	/** Every queue says so at every try while Redis is away: a line a minute is as much as anybody reads. */
+	#tell(what: string): void {
+		const now = performance.now();
+		if (now - this.#toldAt < TELL_EVERY_MS) return;
+		this.#toldAt = now;
+		this.#host?.logger.warn(`Redis does not serve jobs, which start late, by the sweep, until it is back: ${what}`);
+	}
+
 	#queue(name: string): BullQueue | undefined {
 		const host = this.#host;
 		const queue = host?.getQueue(name);
 		if (host && queue && !this.#listened.has(queue)) {
 			this.#listened.add(queue);
-			queue.on("error", error => host.logger.warn(`Queue ${name}: ${error.message}`));
+			queue.on("error", error => this.#tell(`queue ${name}: ${error.message}`));
 		}
 		return queue;
 	}

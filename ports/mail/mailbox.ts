@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { makeFolder } from "../../embedded-mongod/src/folders.ts";
 import { parseEmail } from "../../lib/email.ts";
 import { escapeHtml } from "../../lib/html.ts";
 import { newId } from "../../lib/ids.ts";
@@ -40,7 +41,7 @@ export class Mailbox implements MailTransport {
 	}
 
 	async open(): Promise<void> {
-		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+		makeFolder(this.#dir);
 		if (this.#port === undefined) return;
 		const server = createServer((request, response) => {
 			// A page of the internet may have its own name lead here, and would read the links in the mails.
@@ -69,7 +70,7 @@ export class Mailbox implements MailTransport {
 	async send(message: MailMessage): Promise<void> {
 		if (parseEmail(message.to) === undefined) throw new UnusableAddress();
 		const kept: KeptMail = { ...message, id: newId("ntf"), sentAt: new Date().toISOString() };
-		await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+		makeFolder(this.#dir);
 		const file = join(this.#dir, `${kept.id}.json`);
 		// Whoever reads meanwhile finds the whole mail or none.
 		await writeFile(`${file}.new`, JSON.stringify(kept), { mode: 0o600 });

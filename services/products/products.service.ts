@@ -9,6 +9,7 @@ import { categoryActions } from "./actions/categories.ts";
 import { importActions } from "./actions/imports.ts";
 import { productActions } from "./actions/products.ts";
 import { shopActions } from "./actions/shop.ts";
+import { adoptProducts } from "./adopt.ts";
 import { importChunkModel, importJobModel } from "./import/import.model.ts";
 import { categoriesModel, levelModel, productModel } from "./products.model.ts";
 import { IMPORT_QUEUE, type ProductsVars } from "./products.types.ts";
@@ -62,6 +63,7 @@ export default defineService<Record<string, unknown>, object, ProductsVars>()({
 	},
 
 	async started() {
+		if (await adoptProducts(this.models.products)) await this.broker.stoa.cache.bump("products");
 		this.categoryMover.start();
 		this.importWorker.start();
 		if (this.broker.stoa.config.demoData && (await this.demoLoader.loadProducts())) this.demoStock.start();

@@ -144,6 +144,15 @@ describe("A shop that ran with an earlier version", () => {
 		expect(items.map(({ id }) => id)).not.toContain("ord_ended");
 	});
 
+	it("has its products in lists by price", async () => {
+		const { items } = await shop.broker.call("products.list", { sort: "price" });
+		expect(items.flatMap(({ variants }) => variants.map(({ sku }) => sku))).toEqual(["A"]);
+		const [product] = await client.db("products").collection("products").find({}).toArray();
+		expect([product?.["prices"], product?.["minPrice"]]).toEqual([{ a: { currency: "EUR", min: 1_000 } }, undefined]);
+		const indexes = await client.db("products").collection("products").indexes();
+		expect(indexes.filter(({ key }) => "minPrice" in key)).toEqual([]);
+	});
+
 	it("sells on, and its books are equal", async () => {
 		const cart = await shop.broker.call("carts.create", { lines: [{ sku: "A", quantity: 2 }] });
 		const input = {

@@ -39,6 +39,10 @@ const BEFORE: readonly [database: string, collection: string, update: object[]][
 /** Makes of databases what the version before deadlines, parking and ledgers of refunds left behind when it was stopped. */
 export async function makeOld(client: mongo.MongoClient): Promise<void> {
 	for (const [database, name, update] of BEFORE) await client.db(database).collection(name).updateMany({}, update);
+	const products = client.db("products").collection("products");
+	for (const { name = "" } of await products.indexes()) if (name.includes("prices.")) await products.dropIndex(name);
+	await products.updateMany({}, [{ $set: { minPrice: "$prices.a.min" } }, { $unset: "prices" }]);
+	await products.createIndex({ minPrice: 1, _id: 1 });
 	const announcements = client.db("inventory").collection("announcements");
 	await announcements.dropIndex("at_1");
 	await announcements.createIndex({ at: 1 }, { expireAfterSeconds: 86_400 });

@@ -95,11 +95,13 @@ export function derive(state: ProductState, pathOf: (slug: string) => readonly s
 export const isPriceable = ({ variants }: ProductState): boolean =>
 	new Set(variants.map(({ price }) => price.currency)).size <= PRICE_SLOTS.length;
 
-function slotsOf(prices: readonly Money[]): PriceSlots {
+export function slotsOf(prices: readonly Money[]): PriceSlots {
 	const lowest = new Map<string, number>();
 	for (const { amount, currency } of prices) lowest.set(currency, Math.min(amount, lowest.get(currency) ?? amount));
 	const slots: PriceSlots = {};
-	for (const [i, [currency, min]] of [...lowest].entries()) slots[PRICE_SLOTS[i] ?? "a"] = { currency, min };
+	// More currencies than slots can only be in what was written before there were slots.
+	for (const [i, [currency, min]] of [...lowest].slice(0, PRICE_SLOTS.length).entries())
+		slots[PRICE_SLOTS[i] ?? "a"] = { currency, min };
 	return slots;
 }
 

@@ -60,7 +60,8 @@ export class ClusterNode implements ClusterProcess {
 		this.#plan = plan;
 		this.#supervisor = new Supervisor(options, async () => {
 			await this.start();
-			await this.onRestarted();
+			// It runs: what the others make of it is no reason to start a second one.
+			await this.onRestarted().catch(error => options.onEvent?.(String(error)));
 		});
 	}
 
@@ -93,7 +94,13 @@ export class ClusterNode implements ClusterProcess {
 			if (this.#isStopping || child !== this.#child) return;
 			this.#supervisor.crashed(this.name, endOf(code, signal), performance.now() - startedAt);
 		});
-		await this.#ready(child);
+		try {
+			await this.#ready(child);
+		} catch (error) {
+			// What is tried again must not meet its predecessor.
+			if (child.pid !== undefined) await ended(child, "SIGKILL");
+			throw error;
+		}
 		this.#readyChild = child;
 	}
 

@@ -124,7 +124,7 @@ async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer>
 		isStopping = false;
 		child = launch(plan, port);
 		const { pid = 0 } = child;
-		hooks.onSpawn?.(pid);
+		if (pid) hooks.onSpawn?.(pid);
 		child.once("exit", (code, signal) => {
 			hooks.onExit?.(pid);
 			if (!isStopping) hooks.onCrash?.(endOf(code, signal), performance.now() - startedAt);
@@ -133,7 +133,7 @@ async function startServer(plan: Plan, hooks: ServerHooks): Promise<LocalServer>
 	};
 	const stop = () => {
 		isStopping = true;
-		return child ? ended(child, "SIGTERM") : Promise.resolve();
+		return child?.pid ? ended(child, "SIGTERM") : Promise.resolve();
 	};
 	await start();
 	return {
@@ -157,6 +157,8 @@ function launch({ name, program, args, dir }: Plan, port: number): ChildProcess 
 	// A group of its own: Ctrl-C is for the launcher, which stops things in order.
 	const child = spawn(program, args(port), { stdio: ["ignore", log, log], detached: true, env });
 	closeSync(log);
+	// A program that could not be started has no process and no end: its start fails, and not the launcher.
+	child.on("error", () => undefined);
 	return child;
 }
 
@@ -164,6 +166,7 @@ function launch({ name, program, args, dir }: Plan, port: number): ChildProcess 
 async function listening({ name, dir }: Plan, child: ChildProcess, port: number): Promise<void> {
 	const logFile = join(dir, `${name}.log`);
 	const deadline = Date.now() + READY_TIMEOUT_MS;
+	if (child.pid === undefined) throw new Error(`${name} could not be started: is ${child.spawnfile} a program?`);
 	while (Date.now() < deadline) {
 		if (child.exitCode !== null || child.signalCode !== null)
 			throw new Error(`${name} ended at once with code ${child.exitCode}; see ${logFile}`);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +85,18 @@ describe("A cluster that looks after itself", () => {
 		expect(server?.pid).not.toBe(pid);
 		await until("the shop to serve", serves, 30_000);
 		expect((await client.get(`/carts/${cart.id}`)).status).toBe(200);
+	}, 90_000);
+
+	it("starts a server again as soon as it can be, when it could not be at first", async () => {
+		const server = cluster.servers.find(({ name }) => name === "redis-server");
+		const log = join(dataDir, "redis", "redis-server.log");
+		renameSync(log, `${log}.aside`);
+		mkdirSync(log);
+		told.length = 0;
+		server?.kill("SIGKILL");
+		await until("two starts to fail", () => told.filter(line => line.includes("EISDIR")).length >= 2, 30_000);
+		rmdirSync(log);
+		await until("it to run again", () => told.includes("redis-server runs again"), 40_000);
 	}, 90_000);
 
 	it("stays whole when one node cannot start with its new settings", async () => {

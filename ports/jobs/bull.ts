@@ -15,8 +15,18 @@ interface BullJob {
 	isDelayed(): Promise<boolean>;
 	promote(): Promise<void>;
 }
+interface BullClient {
+	status: string;
+	disconnect(): void;
+	sendCommand(...args: unknown[]): unknown;
+}
 interface BullQueue {
-	clients: { status: string; disconnect(): void }[];
+	clients: BullClient[];
+	/** Made when they are first asked for. */
+	client: BullClient;
+	eclient: BullClient;
+	bclient: BullClient;
+	setWorkerName(): Promise<void>;
 	add(data: { jobId: string }, options: Record<string, unknown>): Promise<BullJob>;
 	process(concurrency: number, handler: (job: BullJob) => Promise<void>): Promise<void>;
 	on(event: "error", listener: (error: Error) => void): void;
@@ -137,6 +147,7 @@ export class BullJobs implements JobQueue {
 		while (this.#host) {
 			const host = this.#host;
 			const queue = this.#queue(name);
+			for (const client of queue ? [queue.eclient, queue.bclient] : []) leaveNoRejection(client);
 			try {
 				await queue?.process(concurrency, job => this.#run(handler, job.data.jobId));
 				return;
@@ -167,7 +178,9 @@ export class BullJobs implements JobQueue {
 		const now = performance.now();
 		if (now - this.#toldAt < TELL_EVERY_MS) return;
 		this.#toldAt = now;
-		this.#host?.logger.warn(`Redis does not serve jobs, which start late, by the sweep, until it is back: ${what}`);
+		this.#host?.logger.warn(
+			`Redis does not serve jobs, which start late, by the sweep, until it is back; start it, or correct REDIS_URL: ${what}`,
+		);
 	}
 
 	#queue(name: string): BullQueue | undefined {
@@ -175,8 +188,24 @@ export class BullJobs implements JobQueue {
 		const queue = host?.getQueue(name);
 		if (host && queue && !this.#listened.has(queue)) {
 			this.#listened.add(queue);
+			// Names its connection for a list that nobody asks for, and leaves the promise to itself.
+			queue.setWorkerName = () => Promise.resolve();
+			leaveNoRejection(queue.client);
 			queue.on("error", error => this.#tell(`queue ${name}: ${error.message}`));
 		}
 		return queue;
 	}
+}
+
+/**
+ * Commands that the client sends by itself, such as subscribing again after a reconnect, have nobody who waits for them.
+ * Where one is refused, an error of the queue tells so; a rejection that nobody handles would end the node.
+ */
+function leaveNoRejection(client: BullClient): void {
+	const send = client.sendCommand.bind(client);
+	client.sendCommand = (...args) => {
+		const answer = send(...args);
+		Promise.resolve(answer).catch(() => undefined);
+		return answer;
+	};
 }

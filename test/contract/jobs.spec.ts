@@ -1,5 +1,7 @@
 import { Redis } from "ioredis";
+import { ServiceBroker } from "moleculer";
 import { newId } from "../../lib/ids.ts";
+import { BullJobs } from "../../ports/jobs/bull.ts";
 import type { JobQueue } from "../../ports/jobs/port.ts";
 import { startJobs } from "../support/jobs.ts";
 import { findOrStartRedis } from "../support/servers.ts";
@@ -163,6 +165,59 @@ describe.each(engines)("Jobs %s", engine => {
 });
 
 (redis ? describe : describe.skip)("Jobs over Redis", () => {
+	it("When Redis does not take the password, at the start or after a reconnect, work waits until it does", async () => {
+		const rejections: unknown[] = [];
+		const onRejection = (reason: unknown) => rejections.push(reason);
+		process.on("unhandledRejection", onRejection);
+		const admin = new Redis(redis?.url ?? "");
+		const withPassword = new URL(redis?.url ?? "");
+		withPassword.password = "right";
+		const said: string[] = [];
+		const setPassword = async (password: string) => {
+			await admin.call("ACL", "LOG", "RESET");
+			await admin.config("SET", "requirepass", password);
+			await admin.call("CLIENT", "KILL", "TYPE", "normal");
+			await admin.call("CLIENT", "KILL", "TYPE", "pubsub");
+		};
+		const jobs = new BullJobs(withPassword.href);
+		const broker = new ServiceBroker({ logger: false });
+		try {
+			await setPassword("changed");
+			broker.createService(jobs.service("test"));
+			const { logger } = broker.getLocalService("jobs-test");
+			logger.warn = (line: unknown) => void said.push(String(line));
+			await broker.start();
+			const queue = aQueue();
+			const runs: string[] = [];
+			jobs.process(queue, 1, async id => {
+				runs.push(id);
+				await Promise.resolve();
+			});
+			const isRefused = async () => ((await admin.call("ACL", "LOG")) as unknown[]).length > 0;
+			await until("a refused start", isRefused);
+			await until("a line", () => said.some(line => line.includes("WRONGPASS") && line.includes("REDIS_URL")));
+			await setPassword("right");
+			await until("a run", async () => {
+				await jobs.wake(queue, "one");
+				return runs.includes("one");
+			});
+			await setPassword("changed");
+			await until("a second refusal", isRefused);
+			await setPassword("right");
+			await until("a run after it", async () => {
+				await jobs.wake(queue, "two");
+				return runs.includes("two");
+			});
+			expect(rejections).toEqual([]);
+		} finally {
+			process.off("unhandledRejection", onRejection);
+			await admin.config("SET", "requirepass", "");
+			admin.disconnect();
+			await broker.stop();
+			await jobs.stop();
+		}
+	}, 60_000);
+
 	it("When two nodes work on one queue, each job runs on one of them", async () => {
 		const nodes = [await start("bull"), await start("bull")];
 		const queue = aQueue();

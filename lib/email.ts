@@ -32,10 +32,14 @@ export function parseEmail(text: string): string | undefined {
 	return isDomain && whole.length <= MAX_LENGTH ? whole : undefined;
 }
 
-/** Whose mailbox an address leads to, as nearly every server has it: what follows a plus is a note of its owner's. */
+/**
+ * Whose mailbox an address leads to, as nearly every server has it: what follows a plus is a note of its owner's. The
+ * largest one, which has two names, does not mind dots either.
+ */
 export function mailboxOf(address: string): string {
 	const [local = "", domain = ""] = address.split("@");
-	return `${local.split("+", 1)[0]}@${domain}`;
+	const name = local.split("+", 1)[0] ?? "";
+	return /^(?:gmail|googlemail)\.com$/.test(domain) ? `${name.replaceAll(".", "")}@gmail.com` : `${name}@${domain}`;
 }
 
 export interface Mailbox {

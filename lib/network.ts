@@ -32,6 +32,16 @@ export const networkOf = (address: string): string => networksOf(address)[0]?.na
 /** The widest that may be one party's. Where many from one place must not count as many, this is what counts. */
 export const widestNetwork = (address: string): string => networksOf(address).at(-1)?.name ?? address;
 
+/** Where an address comes from, as one provider's corner: the next best hundred addresses of one party are mostly there. */
+export function neighbourhoodOf(address: string): string {
+	if (isIP(address) === 6)
+		return `${firstGroups(address)
+			.slice(0, 2)
+			.map(group => group.toString(16))
+			.join(":")}::/32`;
+	return `${address.split(".").slice(0, 3).join(".")}.0/24`;
+}
+
 function firstGroups(address: string): number[] {
 	const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
 	const groups = head.split(":").filter(Boolean);

@@ -1,6 +1,6 @@
 import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
 import { DomainError } from "../../lib/errors.ts";
-import { widestNetwork } from "../../lib/network.ts";
+import { neighbourhoodOf, widestNetwork } from "../../lib/network.ts";
 import { emailRule, idRule, textRule } from "../../lib/rules.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
@@ -197,5 +197,7 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 /** Who asked, from where: as far as the caller told. */
 const asked = ({ requestID, meta }: { requestID?: string | null; meta: AppMeta }) => ({
 	...(requestID ? { requestId: requestID } : {}),
-	...(meta.clientAddress ? { network: widestNetwork(meta.clientAddress) } : {}),
+	...(meta.clientAddress
+		? { network: widestNetwork(meta.clientAddress), neighbourhood: neighbourhoodOf(meta.clientAddress) }
+		: {}),
 });

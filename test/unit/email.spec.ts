@@ -1,4 +1,4 @@
-import { isOneLine, parseEmail, parseMailbox } from "../../lib/email.ts";
+import { isOneLine, mailboxOf, parseEmail, parseMailbox } from "../../lib/email.ts";
 
 describe("An e-mail address", () => {
 	it.each([
@@ -53,6 +53,14 @@ describe("An e-mail address", () => {
 		for (const text of ["a <a@shop.test>, <b@shop.test>", "a\nb <a@shop.test>", "Stoa", "Stoa <>"])
 			expect(parseMailbox(text)).toBeUndefined();
 	});
+});
+
+describe("A mailbox", () => {
+	it.each([
+		["ada+shop+x@shop.test", "ada@shop.test"],
+		["a.da@shop.test", "a.da@shop.test"],
+		["a.d.a+x@googlemail.com", "ada@gmail.com"],
+	])("%s leads to %s", (address, mailbox) => expect(mailboxOf(address)).toBe(mailbox));
 });
 
 describe("A text in one line", () => {

@@ -7,17 +7,24 @@ import { type IssuedTokens, openSession } from "./sessions.ts";
 
 /** How long a mailed link is good for. */
 const VERIFICATION_MS = 86_400_000;
+/** Mails a day to one mailbox, by whichever of its addresses, because of one network. */
+const MAX_MAILS_FROM_A_NETWORK = 8;
 /**
- * Mails a day to one mailbox, by whichever of its addresses, that nobody has verified. One network alone cannot use up what the address may get, so it
- * cannot keep the owner's own link away.
+ * Thirty mails a day may go to a mailbox that nobody has verified. Whoever asks again and again, from some network or
+ * some neighbourhood, uses up the share of those who do and no other: the owner, who comes from elsewhere, still gets a
+ * link. Who is new may use what is left of the shares behind, too.
  */
-const MAX_MAILS_FROM_A_NETWORK = 10;
-const MAX_MAILS = 30;
+const SHARES = [
+	{ of: "new-neighbourhood", max: 8 },
+	{ of: "new-network", max: 8 },
+	{ of: "again", max: 14 },
+] as const;
 
 /** Who asks, from where. */
 interface Asked {
 	requestId?: string;
 	network?: string;
+	neighbourhood?: string;
 }
 
 export interface RegisterInput extends Asked {
@@ -36,15 +43,23 @@ export async function register(deps: AuthDeps, input: RegisterInput): Promise<vo
 	const password = normalisePassword(input.password);
 	checkPassword(password, email);
 	const about = `mail:${mailboxOf(email)}`;
-	const from = `${about}:${input.network ?? ""}`;
-	await deps.limiter.check(`register:${from}`);
+	await deps.limiter.check(`register:${about}:${input.network ?? ""}`);
 	const passwordHash = await deps.passwords.hash(password);
-	if (!(await deps.allowances.take(from, MAX_MAILS_FROM_A_NETWORK))) return;
-	if (!(await deps.allowances.take(about, MAX_MAILS))) return;
+	if (!(await mayMail(deps, about, input))) return;
 	const createdAt = deps.clock.now();
 	const expiresAt = new Date(createdAt.getTime() + VERIFICATION_MS);
 	const registration = { id: deps.ids.registration(), email, passwordHash, name: input.name ?? null };
 	await deps.registrations.add({ ...registration, createdAt, expiresAt }, input.requestId);
+}
+
+async function mayMail({ allowances }: AuthDeps, about: string, { network = "", neighbourhood = "" }: Asked) {
+	const ofNetwork = `${about}:${network}`;
+	if (!(await allowances.take(ofNetwork, MAX_MAILS_FROM_A_NETWORK))) return false;
+	const isNewThere = await allowances.take(`${about}:in:${neighbourhood}`, 1);
+	const isNew = await allowances.take(`${ofNetwork}:first`, 1);
+	for (const { of, max } of SHARES.slice(isNewThere ? 0 : isNew ? 1 : 2))
+		if (await allowances.take(`${about}:${of}`, max)) return true;
+	return false;
 }
 
 /**

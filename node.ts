@@ -83,6 +83,7 @@ async function undoAll(steps: readonly Step[], log: Logger): Promise<void> {
  * @throws when an engine cannot start or a service is unknown; whatever was started by then is stopped again
  */
 export async function startNode(config: Config, onFatal: (error: Error) => void = () => undefined): Promise<StoaNode> {
+	refuseUnknownDatabases(config);
 	const undo: Step[] = [];
 	let stopping: Promise<void> | undefined;
 	const stop = () => {
@@ -174,6 +175,14 @@ async function startEngines(
 
 function fileOf(service: string): string {
 	return join(SERVICES_DIR, service, `${service}.service.ts`);
+}
+
+/** A typo here would quietly put a service's data elsewhere. */
+function refuseUnknownDatabases({ serviceMongodbUris }: Config): void {
+	for (const name of Object.keys(serviceMongodbUris).filter(name => !SERVICES.includes(name))) {
+		const variable = `${name.toUpperCase().replaceAll("-", "_")}_MONGODB_URI`;
+		throw new Error(`${variable} names no service: there are ${SERVICES.join(", ")}; unset it or put its name right`);
+	}
 }
 
 async function loadService(name: string): Promise<ServiceSchema> {

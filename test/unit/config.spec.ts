@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, type ConfigError, describeConfig, loadConfig } from "../../lib/config.ts";
 import { natsOptions } from "../../lib/nats-url.ts";
+import { startNode } from "../../node.ts";
 
 const SECRET = "kB7f2Qz9XyT4mW8sLpR1vN6cJ3hD5gA0";
 const PRODUCTION = { NODE_ENV: "production", STOA_SECRET: SECRET, PUBLIC_URL: "https://shop.example" };
@@ -237,6 +238,11 @@ describe("Settings", () => {
 			TEST_PAYMENTS_MONGODB_URI: "mongodb://b:1",
 		});
 		expect(serviceMongodbUris).toEqual({ orders: "mongodb://a:1", "test-payments": "mongodb://b:1" });
+	});
+
+	it("is not started with the database of a service that there is not", async () => {
+		const config = loadConfig({ ORDRES_MONGODB_URI: "mongodb://a:1", DATA_DIR: "/nowhere" });
+		await expect(startNode(config)).rejects.toThrow("ORDRES_MONGODB_URI names no service");
 	});
 
 	it("have the test provider, whose tokens buy for nothing, in production only by its own switch", () => {

@@ -1,3 +1,5 @@
+import { withoutKeys } from "./redact.ts";
+
 /** How work that may fail is tried again: with growing pauses, and not for ever. */
 
 /** After so many tries in vain work is parked: it waits for an operator instead of trying for ever. */
@@ -22,10 +24,10 @@ export interface ParkedItem {
 	about: string;
 }
 
-/** One line for operators of anything thrown: its type and message, never its data. */
+/** One line for operators of anything thrown: its type and message, never its data, and no key or address. */
 export function errorLine(error: unknown): string {
-	if (typeof error !== "object" || error === null) return String(error).slice(0, 300);
+	if (typeof error !== "object" || error === null) return withoutKeys(String(error)).slice(0, 300);
 	const type = "type" in error && typeof error.type === "string" ? `${error.type}: ` : "";
 	const message = "message" in error ? String(error.message) : "unknown";
-	return `${type}${message}`.slice(0, 300);
+	return withoutKeys(`${type}${message}`).slice(0, 300);
 }

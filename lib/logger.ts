@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type LogFn, type Logger, type LoggerOptions } from "pino";
 import type { LogLevel } from "./config.ts";
+import { withoutKeys } from "./redact.ts";
 
 /** Names whose values never reach a log, wherever they stand in a logged object (three levels deep). */
 const SECRET_KEYS = [
@@ -24,10 +25,11 @@ const REDACTED = SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]);
  * what is in it: the password that Redis refused, the values that a validator refused, a whole document.
  */
 function errorForLogs(error: unknown): unknown {
-	if (!isErrorLike(error)) return String(error);
+	if (!isErrorLike(error)) return withoutKeys(String(error));
 	const { type, message, stack, code } = pino.stdSerializers.err(error);
 	const parts = (error as Partial<AggregateError>).errors;
-	return { type, message, stack, code, ...(Array.isArray(parts) ? { aggregateErrors: parts.map(errorForLogs) } : {}) };
+	const texts = { message: withoutKeys(message), stack: withoutKeys(stack) };
+	return { type, ...texts, code, ...(Array.isArray(parts) ? { aggregateErrors: parts.map(errorForLogs) } : {}) };
 }
 
 /** Also one of another realm. */
@@ -36,10 +38,10 @@ const isErrorLike = (value: unknown): value is Error =>
 
 /** Moleculer and its services log as `warn("What happened", error)`, of which pino would write the text alone. */
 function logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
-	const [message, error, ...rest] = args as unknown[];
-	if (typeof message === "string" && isErrorLike(error) && !message.includes("%"))
-		method.apply(this, [{ err: error }, message, ...rest] as Parameters<LogFn>);
-	else method.apply(this, args);
+	const [first, second, ...rest] = (args as unknown[]).map(arg => (typeof arg === "string" ? withoutKeys(arg) : arg));
+	const isBehind = typeof first === "string" && isErrorLike(second) && !first.includes("%");
+	const given = isBehind ? [{ err: second }, first, ...rest] : [first, second, ...rest].slice(0, args.length);
+	method.apply(this, given as Parameters<LogFn>);
 }
 
 export function loggerOptions(level: LogLevel): LoggerOptions {

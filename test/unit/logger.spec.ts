@@ -1,7 +1,10 @@
 import { Writable } from "node:stream";
 import { ServiceBroker } from "moleculer";
 import pino from "pino";
+import { errorLine } from "../../lib/attempts.ts";
+import { newId, newKey } from "../../lib/ids.ts";
 import { createLogger, loggerOptions } from "../../lib/logger.ts";
+import { createSecrets } from "../../services/auth/secrets.ts";
 
 describe("An error in a log", () => {
 	let written = "";
@@ -38,6 +41,31 @@ describe("An error in a log", () => {
 			"a text",
 		]);
 		expect(found[0].err.stack).toContain("logger.spec");
+	});
+
+	it("holds no address of a person, and no id or token that is a key", () => {
+		const log = createLogger("info", sink);
+		const [cart, order, secrets] = [newKey("crt"), newId("ord"), createSecrets("s".repeat(32))];
+		const link = secrets.verificationToken(newId("reg"));
+		const refresh = secrets.refreshToken({ id: newId("ses"), rotation: 3, family: secrets.nonce() });
+		const tokens = [link, refresh].map(token => token.split(".").at(-1) ?? "");
+		const duplicate = `E11000 duplicate key error collection: auth.accounts dup key: { email: "ada+x@shop.test" }`;
+		const error = new Error(`${duplicate} ${cart} ${order} ${link} ${refresh} eyJhbGciOiJFUzI1NiJ9.eyJzdWIi.c2ln`);
+		log.warn({ err: error }, `${cart} could not be looked at yet`);
+		log.warn({ err: error }, "a mail");
+		log.warn("to ada@shop.test, %s", "and others");
+		const found = lines();
+		for (const secret of ["ada", cart, ...tokens, "eyJ"]) expect(JSON.stringify(found)).not.toContain(secret);
+		expect(errorLine(error)).not.toContain("ada");
+		expect(found.map(({ msg }) => msg)).toEqual([
+			`${cart.slice(0, 14)}… could not be looked at yet`,
+			"a mail",
+			"to [address], and others",
+		]);
+		for (const { err } of found.slice(0, 2)) {
+			expect(err.message).toContain(order);
+			expect(err.stack).toContain("logger.spec");
+		}
 	});
 
 	it("is there as well when a service logs it behind its message", () => {

@@ -18,7 +18,8 @@ export interface Address {
 	line1: string;
 	line2?: string;
 	city: string;
-	postalCode: string;
+	/** Where the country has them. */
+	postalCode?: string;
 	region?: string;
 	/** ISO 3166-1 alpha-2. */
 	country: string;
@@ -76,6 +77,8 @@ export interface Order {
 	totals: Totals;
 	shippingAddress: Address;
 	billingAddress: Address;
+	/** The shipping address as it is written on a parcel, line by line, in the order of its country. */
+	shippingLabel: string[];
 	payment: { status: string; method: string; amount: Money };
 	fulfilments: OrderFulfilment[];
 	refunds: OrderRefund[];

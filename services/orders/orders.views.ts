@@ -1,3 +1,4 @@
+import { labelOf } from "../../lib/addresses.ts";
 import type { Order, OrderRefund } from "./orders.contract.ts";
 import type { OrderDocument, RefundDocument } from "./orders.model.ts";
 
@@ -21,6 +22,7 @@ export const toOrder = (order: OrderDocument): Order => ({
 	totals: order.totals,
 	shippingAddress: order.shippingAddress,
 	billingAddress: order.billingAddress,
+	shippingLabel: labelOf(order.shippingAddress),
 	payment: { status: order.payment.status, method: order.payment.method, amount: order.payment.amount },
 	fulfilments: order.fulfilments,
 	refunds: order.refunds.map(toRefund),

@@ -77,7 +77,11 @@ export interface ProductInput {
 	releasedAt?: string;
 	variants: VariantInput[];
 }
-export type ProductPatch = Partial<Omit<ProductInput, "variants">>;
+type Clearable = "description" | "brand" | "mpn" | "releasedAt";
+/** Null takes away. */
+export type ProductPatch = Partial<Omit<ProductInput, "variants" | Clearable>> & {
+	[K in Clearable]?: string | null;
+};
 
 export interface ProductFilters extends ListParams {
 	/** A category's slug; products of its descendants count too. */

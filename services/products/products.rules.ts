@@ -96,6 +96,14 @@ export const productRules = {
 	status: { type: "enum", values: ["draft", "published"], ...optional },
 };
 
+/** What a change may take away again. */
+export const clearable = {
+	description: { ...told.description, nullable: true },
+	brand: { ...told.brand, nullable: true },
+	mpn: { ...told.mpn, nullable: true },
+	releasedAt: { ...dateRule, nullable: true },
+};
+
 /** A line of a catalogue file: a product with one variant, by the same rules. */
 export const rowRules = {
 	sku: variantRules.sku,

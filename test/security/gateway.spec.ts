@@ -160,7 +160,6 @@ describe("The gateway refuses", () => {
 			"__proto__=1",
 			"limit=ten",
 			"limit=0x10",
-			"limit=",
 			"isBig=maybe",
 		]) {
 			const answer = await client().get(`/things?${query}`);

@@ -41,6 +41,17 @@ describe("A null in a body", () => {
 		["in a list", { lines: [{ sku: "A", amount: null }, null] }, { lines: [{ sku: "A" }, null] }],
 		["under a name of the client's", { byName: { x: { a: null }, y: null } }, { byName: { x: {}, y: null } }],
 		["in one of two forms", { either: { b: null } }, { either: {} }],
+		[
+			"as an empty text",
+			{ note: " ", address: { line2: "", geo: "" }, lines: [{ sku: "A", amount: "" }] },
+			{ address: {}, lines: [{ sku: "A" }] },
+		],
+		[
+			"as an empty text where null means something",
+			{ locale: "", address: { nickname: "" } },
+			{ locale: null, address: { nickname: null } },
+		],
+		["as an empty text where a value is needed", { name: "", address: { line1: "" } }, undefined],
 		["of an object that is something else", { address: "x", lines: { 0: 1 }, byName: 3 }, undefined],
 	])("%s is left out where it says nothing: %j", (_, body, expected) => {
 		expect(pruned(body)).toEqual(expected ?? body);

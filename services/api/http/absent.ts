@@ -1,4 +1,5 @@
 import { DomainError } from "../../../lib/errors.ts";
+import { trimmed } from "../../../lib/text.ts";
 
 /**
  * Takes out of a body, in place, what says nothing.
@@ -12,21 +13,24 @@ const MAX_NAMES = 1_000;
 type Rule = Record<string, unknown>;
 
 /**
- * Fields that may be left out and know no null: there null says the same as nothing, as the validator has it, and
- * services need not tell the two apart. The same at every level of the body, in lists too.
+ * Fields that may be left out: an empty text there says the same as nothing, as forms and exports mean it, and where the
+ * field knows no null so does null. Services need not tell them apart. An empty text in a field that knows null is null. The
+ * same at every level of the body, in lists too.
  * @param fields the rules of an object's fields, also as another node told them
  */
 export function pruneFields(fields: object): Prune {
 	const absent: string[] = [];
+	const nullable: string[] = [];
 	const inner: [string, Prune][] = [];
 	for (const [name, rule] of Object.entries(fields)) {
-		if (isOptional(rule)) absent.push(name);
+		if (isOptional(rule)) (knowsNull(rule) ? nullable : absent).push(name);
 		const prune = pruneOf(rule);
 		if (prune) inner.push([name, prune]);
 	}
 	return (value, path) => {
 		if (!isObject(value)) return;
-		for (const name of absent) if (value[name] === null) delete value[name];
+		for (const name of absent) if (value[name] === null || isEmptyText(value[name])) delete value[name];
+		for (const name of nullable) if (isEmptyText(value[name])) value[name] = null;
 		for (const [name, prune] of inner) prune(value[name], path === undefined ? name : `${path}.${name}`);
 	};
 }
@@ -65,12 +69,19 @@ function all(rules: readonly unknown[]): Prune | undefined {
 	};
 }
 
-/** And not nullable. */
+/** The names that may be left out; in a query an empty text leaves them out, too. */
+export const optionalNames = (fields: object): ReadonlySet<string> =>
+	new Set(Object.entries(fields).flatMap(([name, rule]) => (isOptional(rule) ? [name] : [])));
+
+export const isEmptyText = (value: unknown): boolean => typeof value === "string" && trimmed(value) === "";
+
 function isOptional(rule: unknown): boolean {
-	if (typeof rule === "string") return /\|optional\b/.test(rule) && !rule.includes("|nullable");
-	if (Array.isArray(rule)) return rule.some(isOptional) && !rule.some(isNullable);
-	return isObject(rule) && rule["optional"] === true && !isNullable(rule);
+	if (typeof rule === "string") return /\|optional\b/.test(rule);
+	if (Array.isArray(rule)) return rule.some(isOptional);
+	return isObject(rule) && rule["optional"] === true;
 }
+
+const knowsNull = (rule: unknown): boolean => (Array.isArray(rule) ? rule.some(isNullable) : isNullable(rule));
 
 const isNullable = (rule: unknown): boolean =>
 	typeof rule === "string" ? rule.includes("|nullable") : isObject(rule) && rule["nullable"] === true;

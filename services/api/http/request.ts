@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { DomainError, type FieldError } from "../../../lib/errors.ts";
 import type { AppMeta } from "../../../lib/typed.ts";
+import { isEmptyText } from "./absent.ts";
 import { coerce, type Route } from "./route.ts";
 import type { Match } from "./route-table.ts";
 
@@ -96,16 +97,19 @@ export function urlParams({ route, values }: Match, query: string): Record<strin
 
 function queryParams(route: Route, query: string): Record<string, unknown> {
 	const params: Record<string, unknown> = {};
+	const seen = new Set<string>();
 	for (const [name, value] of new URLSearchParams(query)) {
-		const problem = queryProblem(route, params, name);
+		const problem = queryProblem(route, seen, name);
 		if (problem) throw invalid({ field: name.slice(0, 100), ...problem });
-		params[name] = coerce(route, name, value);
+		seen.add(name);
+		// An empty field of a form: nobody asked for a price of nothing.
+		if (!isEmptyText(value) || !route.optional.has(name)) params[name] = coerce(route, name, value);
 	}
 	return params;
 }
 
-function queryProblem(route: Route, params: object, name: string): Omit<FieldError, "field"> | undefined {
-	if (Object.hasOwn(params, name)) return { code: "repeated", message: "is given more than once" };
+function queryProblem(route: Route, seen: ReadonlySet<string>, name: string): Omit<FieldError, "field"> | undefined {
+	if (seen.has(name)) return { code: "repeated", message: "is given more than once" };
 	if (name.includes("[") || route.names.includes(name) || name === "__proto__")
 		return { code: "unknown", message: "is not a known parameter" };
 	if (route.body === "json" || route.body === "raw") return { code: "unknown", message: "belongs into the body" };

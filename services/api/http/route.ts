@@ -1,7 +1,7 @@
 import type { ErrorType } from "../../../lib/errors.ts";
 import { type Access, mayDo, type Principal } from "../../../lib/permissions.ts";
 import type { OpenApiNote, RestRoute } from "../../../lib/typed.ts";
-import { type Prune, pruneFields } from "./absent.ts";
+import { optionalNames, type Prune, pruneFields } from "./absent.ts";
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type Method = (typeof METHODS)[number];
@@ -43,8 +43,10 @@ export interface Route {
 	isShared: boolean;
 	takesKey: boolean;
 	coercions: ReadonlyMap<string, Coercion>;
-	/** Takes out of its body the nulls that say nothing. */
+	/** Takes out of its body what says nothing. */
 	prune: Prune;
+	/** What a query may leave out. */
+	optional: ReadonlySet<string>;
 	timeout: number | undefined;
 	source: RegisteredAction;
 }
@@ -85,6 +87,7 @@ export function compileRoute(action: RegisteredAction): Route | undefined {
 		takesKey: method === "POST" && rest.isAuth !== true && isKept(action),
 		coercions: readCoercions(action.params),
 		prune: pruneFields(paramsOf(action)),
+		optional: optionalNames(paramsOf(action)),
 		timeout: typeof action.timeout === "number" ? action.timeout : undefined,
 		source: action,
 	};

@@ -3,7 +3,7 @@ import { idRule, textRule } from "../../../lib/rules.ts";
 import { commandId } from "../../../mixins/commands.mixin.ts";
 import { newVariant, patched, withChangedVariant, withoutVariant, withVariant } from "../domain/product.ts";
 import { type LiveProduct, mustFind } from "../products.repository.ts";
-import { filterRules, productIdRule, productRules, slugRule, variantRules } from "../products.rules.ts";
+import { clearable, filterRules, productIdRule, productRules, slugRule, variantRules } from "../products.rules.ts";
 import { type ProductsActionGroup, requestOf } from "../products.types.ts";
 import { adminProductView } from "../products.views.ts";
 import { pageOf } from "./shop.ts";
@@ -60,10 +60,15 @@ export const productActions: ProductsActionGroup<
 		params: {
 			id: productIdRule,
 			...productRules,
+			...clearable,
 			title: textRule(500, { optional: true }),
 			slug: slugRule({ optional: true }),
 		},
-		openapi: { summary: "Changes what it names", ...admin },
+		openapi: {
+			summary: "Changes what it names",
+			description: "An empty text or null takes away a description, a brand, an mpn or a date of release.",
+			...admin,
+		},
 		async handler(ctx) {
 			const { id, ...patch } = ctx.params;
 			const changed = await this.catalogue.change(

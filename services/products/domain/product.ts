@@ -146,7 +146,7 @@ export function newProduct(input: ProductInput, slug: string, nowMs: number): Pr
 export function patched(state: ProductState, patch: ProductPatch): ProductState {
 	const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
 	const next = { ...state, ...given } as ProductState;
-	return { ...next, categories: [...new Set(next.categories)] };
+	return { ...next, description: next.description ?? "", categories: [...new Set(next.categories)] };
 }
 
 export function withVariant(state: ProductState, variant: StoredVariant): ProductState {

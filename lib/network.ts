@@ -13,8 +13,20 @@ const PREFIXES: readonly { groups: number; bits: number; share: number }[] = [
 	{ groups: 3, bits: 0xffff, share: 16 },
 ];
 
+const MAPPED = /^::ffff:(?:(\d[\d.]{6,14})|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
+
+/** An IPv4 address that came through an IPv6 socket, as all do where one socket listens to both, is still that address. */
+export function plainAddress(address: string): string {
+	const [, dotted, high, low] = MAPPED.exec(address) ?? [];
+	if (dotted !== undefined) return isIP(dotted) === 4 ? dotted : address;
+	if (high === undefined || low === undefined) return address;
+	const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+	return [a >> 8, a & 255, b >> 8, b & 255].join(".");
+}
+
 /** What limits count by, the narrowest first: whoever has an IPv6 network has 2^64 addresses of it, or 2^80. */
-export function networksOf(address: string): Network[] {
+export function networksOf(given: string): Network[] {
+	const address = plainAddress(given);
 	if (isIP(address) !== 6) return [{ name: address, share: 1 }];
 	const groups = firstGroups(address);
 	return PREFIXES.map(({ groups: count, bits, share }) => ({
@@ -33,7 +45,8 @@ export const networkOf = (address: string): string => networksOf(address)[0]?.na
 export const widestNetwork = (address: string): string => networksOf(address).at(-1)?.name ?? address;
 
 /** Where an address comes from, as one provider's corner: the next best hundred addresses of one party are mostly there. */
-export function neighbourhoodOf(address: string): string {
+export function neighbourhoodOf(given: string): string {
+	const address = plainAddress(given);
 	if (isIP(address) === 6)
 		return `${firstGroups(address)
 			.slice(0, 2)

@@ -94,8 +94,8 @@ describe("A client that only holds on", () => {
 		await gateway?.stop();
 	});
 
-	const open = async (): Promise<Socket> => {
-		const socket = connect(Number(new URL(gateway.client.url).port), "127.0.0.1");
+	const open = async (localAddress = "127.0.0.1", host = "127.0.0.1"): Promise<Socket> => {
+		const socket = connect({ port: Number(new URL(gateway.client.url).port), host, localAddress });
 		socket.on("error", () => undefined);
 		sockets.push(socket);
 		await once(socket, "connect");
@@ -108,6 +108,17 @@ describe("A client that only holds on", () => {
 		await until("forty to be closed", () => sockets.filter(socket => socket.closed).length >= 40);
 		expect(sockets.slice(0, 40).every(socket => socket.closed)).toBe(true);
 		expect((await gateway.client.get("/things/1")).status).toBe(200);
+	}, 30_000);
+
+	it("is one client: no connection of another address is closed for it", async () => {
+		gateway = await startGateway({ CONNECTIONS_PER_ADDRESS: "10" });
+		// All of 127.0.0.0/8 is this machine, where the system has it so.
+		const other = await open("127.0.0.2").catch(() => undefined);
+		const local = await open("::1", "::1").catch(() => undefined);
+		for (let i = 0; i < 50; i++) await open();
+		await until("forty to be closed", () => sockets.filter(socket => socket.closed).length >= 40);
+		for (const socket of [other, local]) if (socket) expect(socket.closed).toBe(false);
+		expect(other ?? local).toBeDefined();
 	}, 30_000);
 
 	it("keeps a connection whose next request is under way, though the one before has its answer", async () => {

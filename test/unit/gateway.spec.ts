@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { DomainError } from "../../lib/errors.ts";
-import { networkOf, networksOf } from "../../lib/network.ts";
+import { neighbourhoodOf, networkOf, networksOf } from "../../lib/network.ts";
 import { encodingFor } from "../../services/api/http/answer.ts";
 import { toProblem } from "../../services/api/http/problem.ts";
 import { createAddressReader } from "../../services/api/http/request.ts";
@@ -225,6 +225,10 @@ describe("A client", () => {
 
 	it("is counted by its network when it has one of IPv6", () => {
 		expect(networkOf("192.0.2.1")).toBe("192.0.2.1");
+		expect(networkOf("::ffff:192.0.2.1")).toBe("192.0.2.1");
+		expect(networkOf("::FFFF:c000:201")).toBe("192.0.2.1");
+		expect(neighbourhoodOf("::ffff:192.0.2.1")).toBe("192.0.2.0/24");
+		expect(neighbourhoodOf("2001:db8:7:1::1")).toBe(neighbourhoodOf("2001:db8:8::1"));
 		expect(networkOf("2001:db8:1:2:aaaa::1")).toBe(networkOf("2001:db8:1:2:bbbb::2"));
 		expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0/64");
 		expect(networksOf("2001:db8:1:2ff::1").map(({ name }) => name)).toEqual([

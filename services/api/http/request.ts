@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 import { DomainError, type FieldError } from "../../../lib/errors.ts";
+import { plainAddress } from "../../../lib/network.ts";
 import type { AppMeta } from "../../../lib/typed.ts";
 import { isEmptyText } from "./absent.ts";
 import { coerce, type Route } from "./route.ts";
@@ -58,9 +59,6 @@ export function createAddressReader(trustedProxies: readonly string[]): (request
 		return client;
 	};
 }
-
-/** An IPv4 address that came through an IPv6 socket is still that IPv4 address. */
-const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address);
 
 /** What headers say that actions want to know. */
 export function metaOf(request: IncomingMessage, route: Route): AppMeta {

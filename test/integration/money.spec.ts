@@ -156,6 +156,18 @@ describe("The money of an order that ends", () => {
 		await shop.charges.deleteOne({ orderId });
 	});
 
+	it("is looked after from the moment that its payment was closed, though nobody hears of the order again", async () => {
+		const orderId = "ord_silent";
+		const asked = { orderId, amount: eur(1_000), method: "test" };
+		const { chargeId } = await shop.broker.call("payments.authorize", { ...asked, token: "tok_ok" });
+		await shop.broker.call("payments.capture", { ...asked, chargeId: chargeId ?? "" });
+		expect(await shop.broker.call("payments.void", { orderId })).toMatchObject({ status: "captured", isClosed: true });
+		expect((await shop.payment(orderId)).cleanUpAt).toBeInstanceOf(Date);
+		// There is no such order.
+		await shop.payments.deleteOne({ orderId });
+		await shop.charges.deleteOne({ orderId });
+	});
+
 	it("is not asked for any more once the payment was closed", async () => {
 		const orderId = "ord_closed";
 		expect(await shop.broker.call("payments.void", { orderId })).toMatchObject({ status: "voided", isClosed: true });
@@ -267,6 +279,19 @@ describe("The money of an order that ends", () => {
 		await shop.expectNothingKept(order.id);
 		expect((await cancel()).status).toBe("cancelled");
 	}, 90_000);
+
+	it("goes back once when staff's refund was set aside, but not asked for yet, as the order was cancelled", async () => {
+		const order = await shop.place("tok_ok");
+		shop.at("orders.refund.pay:before", () => shop.cancel(order));
+		const meta = { ...STAFF, idempotencyKey: "set aside" };
+		await shop.broker.call("orders.refund", { id: order.id, amount: eur(600), reason: "scratch" }, { meta });
+		await shop.expectNothingKept(order.id);
+		const { refunds } = await shop.order(order.id);
+		expect(refunds.map(({ amount, status }) => [amount.amount, status])).toEqual([
+			[600, "done"],
+			[400, "done"],
+		]);
+	});
 
 	it("is not asked for twice under a key whose cancellation was refused", async () => {
 		const order = await shop.place("tok_ok");

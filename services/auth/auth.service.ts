@@ -16,7 +16,8 @@ import { Keyring } from "./keyring.ts";
 import { PasswordHasher } from "./password-hasher.ts";
 import { tellRefusal } from "./security-hook.ts";
 
-const RELOAD_KEYS_MS = 60_000;
+/** A key that was rotated for good reason should not sign for much longer. */
+const RELOAD_KEYS_MS = 5_000;
 /** A gateway's clock and its poll may be late by so much. */
 const REVOKED_MARGIN_MS = 120_000;
 

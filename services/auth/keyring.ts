@@ -11,6 +11,11 @@ const MAX_TIME_MS = 5_000;
 const PURPOSE = "signing-key";
 /** Long enough for every node to notice the new key and for the last token of the old one to end. */
 const KEEP_OLD_MS = 3_600_000;
+/**
+ * A key signs only after every gateway could fetch it: one that asked for unknown keys a moment ago, as anybody can make
+ * it do, asks again after five seconds.
+ */
+const PUBLISHED_FIRST_MS = 15_000;
 const generate = promisify(generateKeyPair);
 
 const nameOf = (generation: number): string => `key_${String(generation).padStart(6, "0")}`;
@@ -36,23 +41,22 @@ export class Keyring {
 		return this.#active;
 	}
 
-	/** Takes the newest key, and makes the first one where there is none. */
+	/** Takes the newest key that was published for long enough, and makes the first one where there is none. */
 	async load(now: Date): Promise<void> {
-		const document = (await this.#newest()) ?? (await this.#make(1, now));
+		const document = (await this.#signer(now)) ?? (await this.#make(1, now));
 		if (document._id !== this.#active?.id) this.#active = { id: document._id, ...this.#open(document) };
 	}
 
-	/** Makes a new key sign; several nodes that do it at once make one. @returns its kid */
+	/** Makes the key that signs next; several nodes that do it at once make one. @returns its kid */
 	async rotate(now: Date): Promise<string> {
 		const generation = generationOf((await this.#newest())?._id ?? nameOf(0)) + 1;
-		await this.#make(generation, now);
+		const { kid } = await this.#make(generation, now);
 		await this.#model.updateMany(
 			{ _id: { $lt: nameOf(generation) }, expiresAt: { $exists: false } },
 			{ $set: { expiresAt: new Date(now.getTime() + KEEP_OLD_MS) } },
 			{ maxTimeMS: MAX_TIME_MS },
 		);
-		await this.load(now);
-		return this.active.kid;
+		return kid;
 	}
 
 	/** Asks the database, so that a key another node made a moment ago is in it. */
@@ -71,6 +75,18 @@ export class Keyring {
 			.sort({ _id: -1 })
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<SigningKeyDocument>();
+	}
+
+	/** Where there are only new ones, the first of them. */
+	async #signer(now: Date): Promise<SigningKeyDocument | undefined> {
+		const newestFirst = await this.#model
+			.find({ _id: { $gte: nameOf(0) } })
+			.sort({ _id: -1 })
+			.maxTimeMS(MAX_TIME_MS)
+			.lean<SigningKeyDocument[]>();
+		const isPublished = ({ createdAt }: SigningKeyDocument) =>
+			now.getTime() - createdAt.getTime() >= PUBLISHED_FIRST_MS;
+		return newestFirst.find(isPublished) ?? newestFirst.at(-1);
 	}
 
 	async #make(generation: number, now: Date): Promise<SigningKeyDocument> {

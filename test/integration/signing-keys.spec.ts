@@ -73,11 +73,21 @@ describe("Several auth nodes that start at once on one database", () => {
 		const before = await kids(first);
 		const rotated = await first.broker.call("auth.rotateKeys");
 		expect(await kids(second)).toEqual([rotated.kid, ...before]);
-		expect(kidOf((await loginAt(first)).accessToken)).toBe(rotated.kid);
+		// A gateway that was made to ask for unknown keys just now does not know it yet: nothing is signed with it so far.
+		expect(kidOf((await loginAt(first)).accessToken)).toBe(before[0]);
+		for (const node of [first, second])
+			await until(
+				"the new key to sign",
+				async () => {
+					const { accessToken } = await node.broker.call("auth.login", ADMIN);
+					return kidOf(accessToken) === rotated.kid;
+				},
+				60_000,
+			);
 		const keys = first.broker.stoa.database.of("auth").collection("signing_keys");
 		await keys.updateMany({ expiresAt: { $exists: true } }, { $set: { expiresAt: new Date(Date.now() - 1) } });
 		expect(await kids(second)).toEqual([rotated.kid]);
-	});
+	}, 120_000);
 
 	it("refuse to start with another secret than the one that sealed the keys", async () => {
 		const [node] = nodes as [TestNode];

@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import { DomainError, errorType, notFound, suspicionOf } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
 import { broadcastHint } from "../../lib/hints.ts";
+import { createLineBudget, type LineBudget } from "../../lib/line-budget.ts";
 import { createFixedLogger, createLogger } from "../../lib/logger.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { listen } from "../../lib/ops-server.ts";
@@ -36,6 +37,7 @@ interface Vars {
 	log: Logger;
 	failures: Failures;
 	accessLog: Logger;
+	lines: LineBudget;
 	http: HttpServer;
 	registry: RegistryView;
 	learned: LearnedRoutes;
@@ -171,7 +173,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			for (const [name, value] of this.fixedHeaders) response.setHeader(name, value);
 			response.setHeader("X-Request-Id", requestId);
 			allowOrigin(this.origins, request, response);
-			logWhenDone(this.accessLog, web, response);
+			logWhenDone(this.accessLog, web, response, kind => this.lines.isLeft(kind, this.addressOf(request)));
 			if (request.method === "OPTIONS") {
 				const { allowed } = { allowed: [], ...this.learned.table.match("OPTIONS", at < 0 ? url : url.slice(0, at)) };
 				answerOptions(allowed, request, response);
@@ -300,6 +302,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			unhandled: metrics.counter("stoa_unhandled_errors_total", help, ["route"]),
 		};
 		this.accessLog = createFixedLogger(config.logLevel).child({ mod: "http" });
+		this.lines = createLineBudget(leftOut => this.log.warn({ leftOut }, "requests without a line of their own"));
 		this.registry = new RegistryView(this.broker);
 		this.learned = new LearnedRoutes((action, reason) =>
 			this.log.error({ action, reason }, "an action is not served: its route is not valid"),

@@ -97,4 +97,19 @@ describe("Whoever watches over the shop", () => {
 		expect(lines[3]).not.toEqual(lines[0]);
 		expect(lines[2]).toMatchObject({ event: "access_denied", account: expect.stringMatching(/^[\w-]{22}$/) });
 	});
+
+	it("counts whom its limit refuses for ever, and writes a bounded part of it", async () => {
+		const lines: { event?: string; network?: string; leftOut?: object }[] = [];
+		const log = { warn: (line: object) => void lines.push(line) };
+		const metrics = createMetrics();
+		const security = createSecurityLog("the secret of a node", metrics, log as never, networkOf);
+		for (let i = 0; i < 1_000; i++) security.record("locked_out", { address: `2001:db8:1:${i.toString(16)}::1` });
+		expect(lines).toHaveLength(60);
+		security.record("locked_out", { address: "192.0.2.7" });
+		// What a limit bounds is all written, lest a flood hide it.
+		for (let i = 0; i < 100; i++)
+			security.record("sign_in_failed", { account: "ada@shop.test", address: "2001:db8:1::1" });
+		expect(lines).toHaveLength(161);
+		expect((await metrics.page()).body).toContain('stoa_security_events_total{event="locked_out"} 1001');
+	});
 });

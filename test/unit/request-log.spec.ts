@@ -36,7 +36,7 @@ describe("The line of a request", () => {
 				match,
 				userId: "usr_1",
 			};
-			logWhenDone(log, web, response);
+			logWhenDone(log, web, response, () => true);
 			fail({ log, unhandled }, web, response, new Error("database away"));
 		});
 		await new Promise<void>(resolve => server.listen(0, "127.0.0.1", resolve));

@@ -69,13 +69,23 @@ function dropBody(request: IncomingMessage, response: ServerResponse): void {
 	response.setHeader("Connection", "close");
 }
 
-/** One line per request: the route's pattern, never the URL, whose parts may be keys; no body, no query, no address. */
-export function logWhenDone(log: Logger, request: WebRequest, response: ServerResponse): void {
+/**
+ * One line per request: the route's pattern, never the URL, whose parts may be keys; no body, no query, no address.
+ * @param isLeft asked for a line that no limit bounds: of a request that has no route, or that the limit refused
+ */
+export function logWhenDone(
+	log: Logger,
+	request: WebRequest,
+	response: ServerResponse,
+	isLeft: (kind: "no_route" | "limited") => boolean,
+): void {
 	response.once("close", () => {
 		const { requestId, startedAt, match, userId } = request.$exchange;
 		const { statusCode } = response;
 		const level = statusCode >= 500 ? "warn" : match?.route.isProbe ? "debug" : "info";
 		if (!log.isLevelEnabled(level)) return;
+		if (!match && !isLeft("no_route")) return;
+		if (statusCode === 429 && !isLeft("limited")) return;
 		log[level](
 			{
 				requestId,

@@ -20,15 +20,15 @@ export const IDENTITY: readonly Mutant[] = [
 	{
 		name: "one network uses up all mails of an address",
 		file: REGISTRATION,
-		find: "if (!(await deps.allowances.take(from, MAX_MAILS_FROM_A_NETWORK))) return;",
+		find: "if (!(await allowances.take(ofNetwork, MAX_MAILS_FROM_A_NETWORK))) return false;",
 		replace: "",
 		specs: REGISTRATIONS,
 	},
 	{
 		name: "an address gets any number of mails",
 		file: REGISTRATION,
-		find: "if (!(await deps.allowances.take(about, MAX_MAILS))) return;",
-		replace: "",
+		find: "if (await allowances.take(`${about}:${of}`, max)) return true;",
+		replace: "return true;",
 		specs: REGISTRATIONS,
 	},
 	{

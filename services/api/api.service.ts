@@ -24,7 +24,7 @@ import { allowOrigin, answerOptions, securityHeaders } from "./http/headers.ts";
 import { countRequest } from "./http/limiter.ts";
 import { httpError } from "./http/problem.ts";
 import { RegistryView } from "./http/registry.ts";
-import { createAddressReader, createProxyCheck, metaOf, requestIdOf, urlParams } from "./http/request.ts";
+import { createAddressReader, createProxyCheck, invalid, metaOf, requestIdOf, urlParams } from "./http/request.ts";
 import { refusal } from "./http/route.ts";
 import { byService, LearnedRoutes, type Match } from "./http/route-table.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
@@ -270,9 +270,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		async paramsOf(request, match) {
 			const params = urlParams(match, request.$exchange.query);
-			const { body, prune } = match.route;
+			const { body, prune, names } = match.route;
 			if (body === "json") {
 				const fields = await readJson(request);
+				// The path says which one; a body that says so too would be dropped without a word.
+				const twice = names.find(name => Object.hasOwn(fields, name));
+				if (twice !== undefined) throw invalid({ field: twice, code: "unknown", message: "stands in the path" });
 				prune(fields);
 				return { params: { ...fields, ...params } };
 			}

@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { asDomainError, DomainError, errorType } from "../../lib/errors.ts";
 import { newEvent } from "../../lib/events.ts";
+import { canonical } from "../../lib/idempotency.ts";
 import type { CategoriesRepository } from "./categories.repository.ts";
 import { mustExist, pathTo } from "./domain/categories.ts";
 import { derive, newProduct, type ProductState, stateOf } from "./domain/product.ts";
@@ -45,7 +46,8 @@ export class Catalogue {
 		const derived = await this.#derive(state, input.categories ?? []);
 		const skus = state.variants.map(({ sku }) => sku);
 		const event = newEvent("product.created", { productId: id, skus }, about(1, now, requestId));
-		const document = { _id: id, ...state, ...derived, createdBy: null, createdAt: now, updatedAt: now, version: 1 };
+		const made = { createdBy: null, createdAt: now, updatedAt: now, version: 1, revision: 1 };
+		const document = { _id: id, ...state, ...derived, ...made };
 		try {
 			await products.insert({ ...document, outbox: [event] });
 		} catch (error) {
@@ -56,11 +58,13 @@ export class Catalogue {
 		return this.#withLevels(id, skus);
 	}
 
-	/** @param next what the product becomes, from what it is: called again when another change came first */
+	/**
+	 * What changes nothing is no version and no event.
+	 * @param next what the product becomes, from what it is: called again when another change came first
+	 */
 	async change(
 		id: string,
 		next: (state: LiveProduct) => ProductState,
-		changed: readonly string[],
 		{ ifMatch, requestId }: Request,
 	): Promise<LiveProduct> {
 		const { products, clock } = this.#deps;
@@ -68,13 +72,16 @@ export class Catalogue {
 			const product = await mustFind(products.find({ _id: id }));
 			checkVersion(product.version, ifMatch);
 			const { version } = product;
+			const before = stateOf(product);
 			const state = stateOf(next(product));
+			const changed = changedFields(before, state);
+			if (changed.length === 0) return product;
 			const derived = await this.#derive(state, state.categories);
 			const now = clock.now();
-			const data = { productId: id, changed: [...changed] };
+			const data = { productId: id, changed };
 			const event = newEvent("product.updated", data, about(version + 1, now, requestId));
 			const written = { ...state, ...derived, ...oldSlugsOf(product, state.slug) };
-			if (!(await products.replace(id, version, written, now, event))) continue;
+			if (!(await products.replace(product, written, now, event))) continue;
 			const known = new Set(product.variants.map(({ sku }) => sku));
 			const added = state.variants.map(({ sku }) => sku).filter(sku => !known.has(sku));
 			return this.#withLevels(id, added);
@@ -109,6 +116,9 @@ export class Catalogue {
 		return derive(state, slug => pathTo(categories, slug).map(category => category.slug));
 	}
 }
+
+const changedFields = (before: ProductState, after: ProductState): string[] =>
+	(Object.keys(after) as (keyof ProductState)[]).filter(field => canonical(before[field]) !== canonical(after[field]));
 
 /** A new slug leaves the old one behind as an address that leads to it. */
 function oldSlugsOf({ slug, oldSlugs = [] }: LiveProduct, next: string): Pick<LiveProduct, "oldSlugs"> {

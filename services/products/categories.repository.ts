@@ -20,13 +20,14 @@ export class CategoriesRepository {
 	}
 
 	/**
-	 * Applies a change to the tree as it is; when another came first, to the tree as that one left it.
+	 * Applies a change to the tree as it is, unless it gives the same tree back; when another came first, to the tree as that one left it.
 	 * @param moved a category whose products must be put under its new path
 	 */
 	async change(apply: (categories: Categories) => Categories, moved?: string): Promise<Categories> {
 		for (let tries = 0; tries < MAX_TRIES; tries++) {
 			const { categories, version } = await this.#read();
 			const next = apply(categories);
+			if (next === categories) return next;
 			const { modifiedCount } = await this.#trees.updateOne(
 				{ _id: TREE, version },
 				{

@@ -17,7 +17,10 @@ export interface ProductDocument extends Omit<ProductState, "status">, Derived {
 	createdAt: Date;
 	updatedAt: Date;
 	deletedAt?: Date;
+	/** What editors see and `If-Match` names: raised by edits only. */
 	version: number;
+	/** Raised by each write, also one of stock, an import's note or a category that moved: what replaces a product names it. */
+	revision?: number;
 }
 
 const KEEP_DELETED_SECONDS = 30 * 86_400;
@@ -67,6 +70,7 @@ const productSchema = new Schema<ProductDocument>(
 		updatedAt: Date,
 		deletedAt: Date,
 		version: Number,
+		revision: Number,
 		...outboxFields,
 	},
 	{ versionKey: false, minimize: false },

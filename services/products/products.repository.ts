@@ -100,21 +100,21 @@ export class ProductsRepository {
 	}
 
 	/**
-	 * Replaces what is known of a product if it is still in `version`.
-	 * @returns whether it was
+	 * Replaces what is known of a product if nobody wrote to it since it was read.
+	 * @returns whether it was so
 	 * @throws CONFLICT when the slug or a SKU is in use
 	 */
 	async replace(
-		id: string,
-		version: number,
+		{ _id, version, revision }: LiveProduct,
 		next: ProductState & Derived & Pick<ProductDocument, "oldSlugs">,
 		now: Date,
 		event: OutboxEntry,
 	): Promise<boolean> {
 		try {
-			const { modifiedCount } = await this.#products.updateOne(
-				{ _id: id, version, status: { $ne: "deleted" }, ...hasOutboxRoom },
-				{ ...replacement(next, now), $push: { outbox: event } },
+			// Not by the model, which would add empty objects for prices that a variant does not have.
+			const { modifiedCount } = await this.#products.collection.updateOne(
+				{ _id: _id as never, ...unchanged({ version, revision }), status: { $ne: "deleted" }, ...hasOutboxRoom },
+				{ ...replacement(next, now), $push: { outbox: event } } as never,
 			);
 			return modifiedCount === 1;
 		} catch (error) {
@@ -134,7 +134,7 @@ export class ProductsRepository {
 			{
 				$set: { status: "deleted", deletedAt: now, updatedAt: now },
 				$unset: gone as never,
-				$inc: { version: 1 },
+				$inc: { version: 1, revision: 1 },
 				$push: { outbox: event },
 			},
 		);
@@ -156,7 +156,7 @@ export class ProductsRepository {
 			const isSame = path.join() === product.path?.join();
 			await this.#products.updateOne(
 				{ _id: product._id, categories: product.categories, pathVersion: { $not: { $gt: tree } } },
-				{ $set: { path, pathVersion: tree }, ...(isSame ? {} : { $inc: { version: 1 } }) },
+				{ $set: { path, pathVersion: tree }, ...(isSame ? {} : { $inc: { revision: 1 } }) },
 			);
 		}
 	}
@@ -186,10 +186,16 @@ export async function mustFind(found: Promise<LiveProduct | null>): Promise<Live
 	return product;
 }
 
+/** The condition that nobody wrote to a product meanwhile, neither an edit nor anything else. */
+export const unchanged = ({ version, revision }: Pick<ProductDocument, "version" | "revision">) => ({
+	version,
+	revision: revision ?? null,
+});
+
 /** The update that makes a product what it is to be. A path it no longer has must go: `$set` alone would keep it. */
 export const replacement = (next: ProductState & Derived, now: Date) => ({
 	$set: { ...next, updatedAt: now },
-	$inc: { version: 1 },
+	$inc: { version: 1, revision: 1 },
 	...(next.path === undefined ? { $unset: { path: 1 as const } } : {}),
 });
 
@@ -209,7 +215,7 @@ function levelUpdate(sku: string, level: string, sequence: number): Record<strin
 		{
 			$set: {
 				variants: { $map: { input: "$variants", in: { $cond: [isOlder, changed, "$$this"] } } },
-				version: { $add: ["$version", 1] },
+				revision: { $add: [{ $ifNull: ["$revision", 0] }, 1] },
 			},
 		},
 		{

@@ -170,8 +170,10 @@ describe("The gateway refuses", () => {
 
 	it("to mix body, query and path", async () => {
 		expect(problem(await client().post("/things?name=query", { name: "body" }))).toEqual([422, "VALIDATION_ERROR"]);
-		await client().patch("/things/path", { id: "body", name: "x" });
-		expect(gateway.seen.at(-1)?.params).toEqual({ id: "path", name: "x" });
+		for (const id of ["body", "path", "", null])
+			expect(problem(await client().patch("/things/path", { id, name: "x" }))).toEqual([422, "VALIDATION_ERROR"]);
+		await client().patch("/things/path", { name: "x" });
+		expect(gateway.seen.map(({ params }) => params)).toEqual([{ id: "path", name: "x" }]);
 		expect(problem(await client().get("/things/path?id=query"))).toEqual([422, "VALIDATION_ERROR"]);
 		expect(problem(await client().get("/things/%E0%A4%A"))).toEqual([400, "BAD_REQUEST"]);
 		await client().get("/things/a%2Fb");

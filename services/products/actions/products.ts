@@ -71,12 +71,7 @@ export const productActions: ProductsActionGroup<
 		},
 		async handler(ctx) {
 			const { id, ...patch } = ctx.params;
-			const changed = await this.catalogue.change(
-				id,
-				product => patched(product, patch),
-				Object.keys(patch),
-				requestOf(ctx),
-			);
+			const changed = await this.catalogue.change(id, product => patched(product, patch), requestOf(ctx));
 			return adminProductView(changed);
 		},
 	},
@@ -104,7 +99,7 @@ export const productActions: ProductsActionGroup<
 				product.variants.some(variant => variant.id === added)
 					? product
 					: withVariant(product, { ...newVariant(input, product.title, Date.now()), id: added });
-			return adminProductView(await this.catalogue.change(id, next, ["variants"], requestOf(ctx)));
+			return adminProductView(await this.catalogue.change(id, next, requestOf(ctx)));
 		},
 	},
 	updateVariant: {
@@ -130,7 +125,6 @@ export const productActions: ProductsActionGroup<
 			const changed = await this.catalogue.change(
 				id,
 				product => withChangedVariant(product, which, change),
-				["variants"],
 				requestOf(ctx),
 			);
 			return adminProductView(changed);
@@ -150,7 +144,6 @@ export const productActions: ProductsActionGroup<
 					if (!product.variants.some(variant => variant.id === which)) throw notFound(`Variant ${which}`);
 					return withoutVariant(product, which);
 				},
-				["variants"],
 				requestOf(ctx),
 			);
 			return adminProductView(changed);

@@ -98,6 +98,7 @@ export class DemoLoader {
 					createdAt,
 					updatedAt: createdAt,
 					version: 1,
+					revision: 1,
 					outbox: [newEvent("product.created", data, { sequence: 1, now: at })],
 				};
 			}),

@@ -41,6 +41,7 @@ export function changed(
 	{ title, parent }: { title?: string; parent?: string | null },
 ): Categories {
 	const before = one(categories, slug);
+	if ((title ?? before.title) === before.title && (parent === undefined || parent === before.parent)) return categories;
 	const after = {
 		...before,
 		...(title === undefined ? {} : { title }),

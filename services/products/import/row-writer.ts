@@ -7,7 +7,7 @@ import { type ImportRow, productFromRow, type RowError, updatedByRow } from "../
 import { derive, isPriceable, type ProductState, type StoredVariant, stateOf } from "../domain/product.ts";
 import { slugFor } from "../domain/text.ts";
 import type { ProductDocument } from "../products.model.ts";
-import { replacement } from "../products.repository.ts";
+import { replacement, unchanged } from "../products.repository.ts";
 
 const MAX_TRIES = 5;
 
@@ -154,6 +154,7 @@ function inserted(
 		createdAt: now,
 		updatedAt: now,
 		version: 1,
+		revision: 1,
 	};
 	return { item, id, isNew: true, operation: { insertOne: { document } } };
 }
@@ -164,9 +165,9 @@ function updated(item: NumberedRow, product: Existing, { jobId, pathOf, now }: W
 	const importedBy = { jobId, row: item.number };
 	const before = stateOf(product);
 	const wanted = updatedByRow(before, item.row);
-	const filter = { _id: product._id, version: product.version, "variants.sku": sku };
+	const filter = { _id: product._id, ...unchanged(product), "variants.sku": sku };
 	if (canonical(before) === canonical(wanted)) {
-		const update = { $set: { "variants.$.importedBy": importedBy } };
+		const update = { $set: { "variants.$.importedBy": importedBy }, $inc: { revision: 1 } };
 		return { item, id: product._id, isNew: false, operation: { updateOne: { filter, update } } };
 	}
 	if (!isPriceable(wanted)) return { code: "VALIDATION_ERROR", message: "price would be in too many currencies" };

@@ -35,12 +35,17 @@ export async function getProfile(profiles: Profiles, id: string): Promise<Profil
 	return profile;
 }
 
-/** @param version what the client has seen. @throws VERSION_MISMATCH, NOT_FOUND */
+const isThat = (profile: Profile, { name = profile.name, locale = profile.locale }: ProfileChanges): boolean =>
+	name === profile.name && locale === profile.locale;
+
+/** What changes nothing is no new version. @param version what the client has seen. @throws VERSION_MISMATCH, NOT_FOUND */
 export async function changeProfile(
 	profiles: Profiles,
 	id: string,
 	{ version, changes, now }: { version: number | undefined; changes: ProfileChanges; now: Date },
 ): Promise<Profile> {
+	const before = await getProfile(profiles, id);
+	if (isThat(before, changes) && (version ?? before.version) === before.version) return before;
 	const changed = await profiles.change(id, version, changes, now);
 	if (changed) return changed;
 	const { version: current } = await getProfile(profiles, id);

@@ -1,7 +1,7 @@
 // What the server says of itself and lets be set: status, parameters, profiler, fail points, checkpoints.
-import { MongoError } from "../errors.ts";
+import { MongoError, notImplemented } from "../errors.ts";
 import { isParam, parseParam } from "../params.ts";
-import { type Doc, isPlain, toNumber } from "../values.ts";
+import { type Doc, isPlain, isTrue, toNumber } from "../values.ts";
 import { type Context, type Handlers, OK, type Reply } from "./context.ts";
 import { VERSION } from "./handshake.ts";
 
@@ -74,7 +74,8 @@ function configureFailPoint({ engine, command }: Context): Reply {
 }
 
 /** As MongoDB: makes all that was written durable. Here it writes a checkpoint as well. */
-async function fsync({ engine }: Context): Promise<Reply> {
+async function fsync({ engine, command }: Context): Promise<Reply> {
+	if (isTrue(command["lock"])) throw notImplemented("fsyncLock: stop the server to copy its folder");
 	await engine.checkpoint();
 	return { numFiles: 1, ok: 1 };
 }

@@ -1,12 +1,13 @@
 // find, getMore, count, distinct, and explain.
 import { Long } from "bson";
 import type { Collection } from "../collection.ts";
+import { notImplemented } from "../errors.ts";
 import { compileFilter } from "../matcher.ts";
 import type { Plan } from "../planner.ts";
 import { compileFind } from "../project.ts";
 import { type Costs, noCosts, planFor, select } from "../select.ts";
-import { hasSort, sortBy } from "../sort.ts";
-import { compare, type Doc, Edge, idKey, isPlain, own, toNumber, valuesAt } from "../values.ts";
+import { type Collation, hasSort, isSimple, sortBy } from "../sort.ts";
+import { compare, type Doc, Edge, idKey, isPlain, isTrue, own, toNumber, valuesAt } from "../values.ts";
 import { aggregate } from "./aggregate.ts";
 import {
 	type Context,
@@ -22,12 +23,16 @@ import {
 	storedBatches,
 } from "./context.ts";
 
+/** Each would give another answer than without it. */
+const NOT_HERE = ["min", "max", "returnKey", "showRecordId", "tailable", "awaitData"];
+
 const projectionOf = (v: unknown): Doc | undefined => (isPlain(v) && Object.keys(v).length ? v : undefined);
 
 function find(context: Context): Reply {
 	const { command, evaluation } = context;
 	const namespace = namespaceIn(context);
 	const filter = filterOf(command["filter"]);
+	for (const option of NOT_HERE) if (isTrue(command[option])) throw notImplemented(`'${option}' of find`);
 	const projection = projectionOf(command["projection"]);
 	const change = projection && compileFind(projection, filter, evaluation);
 	if (nameIn(context) === "system.profile") return findProfile(context, filter, change);
@@ -105,6 +110,7 @@ function distinct(context: Context): Reply {
 	const costs = noCosts();
 	const collection = collectionIn(context);
 	const key = String(command["key"]);
+	if (!isSimple(command["collation"] as Collation | undefined)) throw notImplemented("distinct under a collation");
 	const seen = new Map<string, unknown>();
 	for (const s of select(
 		collection,

@@ -42,7 +42,7 @@ interface Methods {
 	/** Of a line that is to stay. Undefined when there is no such line. @throws CONFLICT when it is no longer for sale */
 	quoteOfLine(ctx: AppContext<unknown>, guard: Guard, lineId: string): Promise<Quote | undefined>;
 	/** A cart as its owner sees it, with what is wrong with its lines now. `known` has just been asked for. */
-	view(ctx: AppContext<unknown>, cart: CartDocument, known?: Quote): Promise<Cart>;
+	view(ctx: AppContext<unknown>, cart: CartDocument, known?: readonly Quote[]): Promise<Cart>;
 	/** Who has a cart that could not be taken. */
 	holderOf(cart: CartDocument, wanted: { orderId: string; keyHash: string; isNew: boolean }): CartClaim;
 	sweepClaims(): Promise<void>;
@@ -103,7 +103,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 					currency,
 					lines: mergedLines(lines, quotes, currency),
 				});
-				return this.view(ctx, cart);
+				return this.view(ctx, cart, [...quotes.values()]);
 			},
 		},
 		get: {
@@ -134,7 +134,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const guard = this.guardOf(ctx);
 				const seed = commandSeed(ctx);
 				const changed = await this.repository.addLine(guard, lineOf(quote, quantity), seed);
-				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })), quote);
+				return this.view(ctx, changed ?? (await this.explain(guard, seed, { quote })), [quote]);
 			},
 		},
 		updateLine: {
@@ -149,7 +149,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				const quote = quantity === 0 ? undefined : await this.quoteOfLine(ctx, guard, lineId);
 				const now = quote && { sku: quote.sku, title: quote.title, unitPrice: quote.price };
 				const changed = await this.repository.setQuantity(guard, lineId, quantity, now, undefined);
-				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })), quote);
+				return this.view(ctx, changed ?? (await this.explain(guard, undefined, { lineId, quote })), quote && [quote]);
 			},
 		},
 		removeLine: {
@@ -236,9 +236,9 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				errors: [{ field: line.sku, code: "withdrawn", message: "no longer for sale" }],
 			});
 		},
-		async view(ctx, cart, known) {
+		async view(ctx, cart, known = []) {
 			if (cart.status !== "open") return toCart(cart);
-			const quotes = new Map<string, Quote>(known ? [[known.sku, known]] : []);
+			const quotes = new Map(known.map(quote => [quote.sku, quote]));
 			const others = cart.lines.map(({ sku }) => sku).filter(sku => !quotes.has(sku));
 			try {
 				const found = others.length > 0 ? await this.quotesOf(ctx, others) : [];

@@ -90,6 +90,14 @@ describe("Round trips to the database on the way to an answer", () => {
 		expect(await operationsOf(() => node.broker.call("products.get", { idOrSlug: "lamp" }))).toHaveLength(0);
 	});
 
+	it("are two for a cart made with its lines: their prices are asked for once", async () => {
+		const operations = await operationsOf(() =>
+			node.broker.call("carts.create", { lines: [{ sku: "L-1", quantity: 1 }] }),
+		);
+		expect(operations.filter(operation => operation.startsWith("products."))).toEqual(["products.products query"]);
+		expect(operations).toHaveLength(2);
+	});
+
 	it("are at most two for a line put into a cart", async () => {
 		const cart = await node.broker.call("carts.create", {});
 		const operations = await operationsOf(() =>

@@ -23,6 +23,7 @@ const options = {
 
 const MAX_ATTRIBUTES = 1_000;
 const MAX_VALUES = 100;
+const MAX_TEXT = 20_000;
 
 export const variantRules = {
 	sku: skuRule(),
@@ -35,7 +36,8 @@ export const variantRules = {
 type RuleErrors = { type: string; message?: string; actual: unknown }[];
 
 const oneValue = [
-	{ type: "string", max: 5_000 },
+	// Lists of compatible models run to many thousands of characters in real catalogues.
+	{ type: "string", max: MAX_TEXT },
 	{
 		type: "number",
 		/** A whole number above 2^53 lost its last digits before anybody could look at it: it must come as a text. */
@@ -76,7 +78,7 @@ const dateRule = {
 
 /** What a product is told by its makers: the same for each door it comes in by. */
 const told = {
-	description: { type: "string", max: 20_000, ...optional },
+	description: { type: "string", max: MAX_TEXT, ...optional },
 	brand: textRule(120, optional),
 	categories: { type: "array", max: 20, items: slugRule(), ...optional },
 	attributes,

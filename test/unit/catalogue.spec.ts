@@ -215,6 +215,7 @@ describe("A row of a file", () => {
 		{ price: { amount: 5, currency: "EUR", tax: 1 } },
 		{ ean: "1".repeat(33) },
 		{ attributes: { sizes: [["S"]] } },
+		{ attributes: { fits: "x".repeat(20_001) } },
 		{ attributes: { sizes: Array(101).fill(1) } },
 		{ attributes: Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`n${i}`, 1])) },
 		{ imageUrl: "javascript:alert(1)" },
@@ -246,7 +247,7 @@ describe("A row of a file", () => {
 	it("has SKUs, names, lists and codes as shops have them", () => {
 		for (const sku of ["4759/104/OS", "AB 12 XS", "S&M.10", "Ķ5А", "AB#12(3)", "_100", "$100", "a@b", "靴-25"])
 			expect(read({ sku })).toMatchObject({ row: { sku } });
-		const attributes = { "size.eu": 42, "Größe (cm)": ["S", "M"], tested: [true, 5] };
+		const attributes = { "size.eu": 42, "Größe (cm)": ["S", "M"], tested: [true, 5], fits: "x, ".repeat(6_000) };
 		expect(read({ attributes, ean: "4006381333931" })).toMatchObject({ row: { attributes, ean: ["4006381333931"] } });
 	});
 

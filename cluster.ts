@@ -80,12 +80,19 @@ try {
 	console.log("\nStoa runs as a cluster\n");
 	console.table([
 		...cluster.servers.map(({ name, pid, port }) => ({ process: name, pid, runs: `127.0.0.1:${port}` })),
-		...cluster.processes.map(({ name, pid, services }) => ({ process: name, pid, runs: services.join(", ") })),
+		...cluster.processes.map(({ name, pid, services, opsUrl }) => ({
+			process: name,
+			pid,
+			runs: services.join(", "),
+			health: `${opsUrl}/health/ready`,
+		})),
 	]);
 	if (!cluster.redisUrl)
 		console.log("  No Redis: rate limits count per process, jobs run in the process that got them");
 	console.log(`  API          ${cluster.urls.map(url => `${url}/api/v1`).join("  ")}`);
 	console.log(`  Reference    ${cluster.urls[0]}/docs`);
+	const mailUrl = cluster.processes.find(node => node.mailUrl)?.mailUrl;
+	if (mailUrl) console.log(`  Mailbox      ${mailUrl}`);
 	console.log(`  Logs         ${config.dataDir}/logs`);
 	console.log("  Console      npm run console");
 	console.log("  Stop with Ctrl-C\n");

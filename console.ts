@@ -8,6 +8,7 @@ import { withSecretFiles } from "./lib/secret-files.ts";
 import type { AppBroker } from "./lib/typed.ts";
 import { brokerOptions } from "./moleculer.config.ts";
 import { findCommand, OPERATOR_COMMANDS, type OperatorCommand, type OperatorDeps } from "./operator/commands.ts";
+import { moleculerCommand } from "./operator/moleculer.ts";
 
 /**
  * `npm run console`: Moleculer's REPL on a running cluster, with commands of the shop. Where the cluster is comes from
@@ -98,9 +99,12 @@ async function meet(broker: ServiceBroker): Promise<void> {
 		.catch(() => console.error("The cluster has not introduced all its services yet"));
 }
 
+/** The shop's own commands go before Moleculer's. */
 async function runOnce(line: string, deps: OperatorDeps): Promise<boolean> {
 	const [name = "", ...args] = line.trim().split(/\s+/);
-	return findCommand(name).run(deps, args);
+	const isOurs = OPERATOR_COMMANDS.some(({ usage }) => usage.split(" ")[0] === name);
+	const others = isOurs ? undefined : moleculerCommand(deps.broker, line);
+	return others ? others() : findCommand(name).run(deps, args);
 }
 
 /** A command as moleculer-repl takes it: its arguments come by name, in the order of the usage. */

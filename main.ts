@@ -44,7 +44,12 @@ try {
 	await checkSurroundings(config, config.services?.includes("api") ?? true, line => console.error(line));
 	node = await startNode(config, error => fatal(error, "An engine ended on its own"));
 	process.on("message", message => void meet(message as { waitFor?: string[] } | null));
-	process.send?.({ ready: true, url: node.broker.stoa.publicUrl, opsUrl: node.opsUrl });
+	process.send?.({
+		ready: true,
+		url: node.broker.stoa.publicUrl,
+		opsUrl: node.opsUrl,
+		mailUrl: node.broker.stoa.mail.url,
+	});
 	if (isForPeople) console.log(banner(node, performance.now() - startedAt));
 } catch (error) {
 	refuseOrFail(error);

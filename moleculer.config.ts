@@ -1,7 +1,7 @@
 import type { BrokerOptions } from "moleculer";
 import type { Config, LogLevel } from "./lib/config.ts";
 import { errorType } from "./lib/errors.ts";
-import { loggerOptions } from "./lib/logger.ts";
+import { logDestination, loggerOptions } from "./lib/logger.ts";
 import { natsOptions } from "./lib/nats-url.ts";
 import { cache } from "./middlewares/cache.ts";
 import { createCircuitBreaker } from "./middlewares/circuit-breaker.ts";
@@ -73,7 +73,13 @@ export function brokerOptions(config: Config, { outer = [] }: { outer?: Middlewa
 /** At `info` the broker tells every step of every module's start: that is for who looks for it with `debug`. */
 function brokerLogger(logLevel: LogLevel): NonNullable<BrokerOptions["logger"]> {
 	const level = logLevel === "info" ? "warn" : logLevel;
-	return { type: "Pino", options: { level, pino: { options: loggerOptions(level) } } };
+	return {
+		type: "Pino",
+		options: {
+			level,
+			pino: { options: loggerOptions(level), ...(logDestination ? { destination: logDestination } : {}) },
+		},
+	};
 }
 
 function natsTransporter(url: string): NonNullable<BrokerOptions["transporter"]> {

@@ -39,7 +39,8 @@ const env = {
 // Settings of whoever runs a shop; what the environment says goes before. Tests are nobody's shop.
 const programs = ["main.ts", "cluster.ts", "console.ts", "scripts/import.ts"];
 const isProgram = process.env.NODE_ENV !== "test" && process.argv.some(argument => programs.includes(argument));
-const settings = !isProgram ? [] : [`--env-file-if-exists=${join(root, ".env")}`];
+const envFile = join(root, ".env");
+const settings = isProgram && existsSync(envFile) ? [`--env-file=${envFile}`] : [];
 const child = spawn(node, [...leanHeap, ...settings, ...process.argv.slice(2)], { stdio: "inherit", env });
 // The terminal sends Ctrl-C to the whole group; the child decides when to end, this process only waits and passes on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {

@@ -23,6 +23,8 @@ export interface ClusterProcess extends Group {
 	readonly pid: number;
 	/** Where it answers health. */
 	readonly opsUrl: string;
+	/** Where mails of a development can be read, if this process sends them. */
+	readonly mailUrl: string | undefined;
 	kill(signal: NodeJS.Signals): void;
 	/** Resolves when the process that runs now has ended. */
 	exited(): Promise<void>;
@@ -43,6 +45,7 @@ export class ClusterNode implements ClusterProcess {
 	readonly services: string[];
 	readonly url: string | undefined;
 	opsUrl = "";
+	mailUrl: string | undefined;
 	/** Resolves when the processes of the cluster know each other again. */
 	onRestarted: () => Promise<void> = () => Promise.resolve();
 	readonly #plan: NodePlan;
@@ -145,7 +148,9 @@ export class ClusterNode implements ClusterProcess {
 			child.kill("SIGKILL");
 		}, READY_TIMEOUT_MS);
 		child.once("message", message => {
-			this.opsUrl = (message as { opsUrl: string }).opsUrl;
+			const { opsUrl, mailUrl } = message as { opsUrl: string; mailUrl?: string };
+			this.opsUrl = opsUrl;
+			this.mailUrl = mailUrl;
 			resolve();
 		});
 		child.on("error", reject);

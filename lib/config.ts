@@ -281,7 +281,8 @@ function readAddresses(read: Reader, name: string): string[] {
 }
 
 function readOrigins(read: Reader, name: string): string[] {
-	const origins = read.list(name);
+	// What one copies from a browser ends with a slash, which means the same.
+	const origins = read.list(name).map(origin => origin.replace(/(?<=^https?:\/\/[^/]+)\/$/, ""));
 	for (const origin of origins) {
 		if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
 			read.mistakes.push(`${name}: ${origin} is not an exact origin such as https://shop.example`);

@@ -1,4 +1,5 @@
 import pino, { type DestinationStream, type LogFn, type Logger, type LoggerOptions } from "pino";
+import { prettyFactory } from "pino-pretty";
 import type { LogLevel } from "./config.ts";
 import { withoutKeys } from "./redact.ts";
 
@@ -55,12 +56,31 @@ export function loggerOptions(level: LogLevel): LoggerOptions {
 	};
 }
 
+/** What a person at a terminal reads; everything else takes JSON, a line each. Written at once, so that a crash loses none. */
+export function terminalStream(destination: DestinationStream, colorize: boolean): DestinationStream {
+	const prettify = prettyFactory({
+		colorize,
+		ignore: "pid,hostname,nodeID,ns,svc,ver",
+		translateTime: "SYS:HH:MM:ss",
+		singleLine: true,
+	});
+	return { write: line => destination.write(prettify(line)) };
+}
+
+/** Undefined is pino's own: JSON on standard output. One for the whole process. */
+export const logDestination: DestinationStream | undefined =
+	process.stdout.isTTY === true ? terminalStream({ write: text => void process.stdout.write(text) }, true) : undefined;
+
 /** A JSON logger with redaction. Logs carry the route's pattern and ids, never bodies, queries or params wholesale. */
 export const createLogger = (level: LogLevel, destination?: DestinationStream): Logger =>
-	destination ? pino(loggerOptions(level), destination) : pino(loggerOptions(level));
+	loggerTo(loggerOptions(level), destination ?? logDestination);
 
 /**
  * For lines of a fixed shape, every field of which is known to be no secret, on paths where redaction would cost more
  * than all the rest of the line: one per request.
  */
-export const createFixedLogger = (level: LogLevel): Logger => pino({ ...loggerOptions(level), redact: [] });
+export const createFixedLogger = (level: LogLevel): Logger =>
+	loggerTo({ ...loggerOptions(level), redact: [] }, logDestination);
+
+const loggerTo = (options: LoggerOptions, destination: DestinationStream | undefined): Logger =>
+	destination ? pino(options, destination) : pino(options);

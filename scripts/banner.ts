@@ -25,8 +25,8 @@ export function banner({ broker, opsUrl }: StoaNode, ms: number): string {
 	return `\n${lines.join("\n")}\n`;
 }
 
-function hints({ stoa }: StoaNode["broker"]): string[] {
-	const { config, cache } = stoa;
+function hints(broker: StoaNode["broker"]): string[] {
+	const { config, cache } = broker.stoa;
 	const admin = config.admin
 		? [`  Admin        ${config.admin.email} (from STOA_ADMIN_EMAIL), unless there was one already`]
 		: [
@@ -34,5 +34,10 @@ function hints({ stoa }: StoaNode["broker"]): string[] {
 			];
 	const limits =
 		config.natsUrl && cache.engine === "memory" ? ["  Without REDIS_URL rate limits count per process"] : [];
-	return [...admin, ...limits, "  Stop with Ctrl-C"];
+	const origins = [...(config.isProduction ? [] : ["any port of localhost"]), ...config.corsOrigins];
+	const browsers =
+		broker.getLocalService("api") && origins.length > 0
+			? [`  Browsers     pages from ${origins.join(", ")} may call it (CORS_ORIGINS)`]
+			: [];
+	return [...browsers, ...admin, ...limits, "  Stop with Ctrl-C"];
 }

@@ -12,7 +12,7 @@ const USAGE = `Loads a catalogue into a running shop: one product a line, as JSO
   npm run import -- <file.jsonl[.gz]> [--stock 100] [--url http://localhost:3000] [--token TOKEN]
 
   --stock   pieces to receive for every new SKU (default 0)
-  --url     where the shop is (default http://localhost:3000)
+  --url     where the shop is (default http://localhost:3000, or the port that PORT says)
   --token   an access token; without it STOA_ADMIN_EMAIL and STOA_ADMIN_PASSWORD sign in
 
 Exit codes: 0 all rows are in, 1 it could not be done, 2 wrong usage, 3 done, but some rows were refused.`;
@@ -40,6 +40,10 @@ process.exitCode = await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<number> {
+	if (process.argv.slice(2).some(argument => argument === "--help" || argument === "-h")) {
+		console.log(USAGE);
+		return 0;
+	}
 	const options = readOptions();
 	const size = await sizeOf(options.file);
 	const client = new ImportClient(options.url, options.credentials);
@@ -74,7 +78,7 @@ function parsed() {
 			allowPositionals: true,
 			options: {
 				stock: { type: "string", default: "0" },
-				url: { type: "string", default: "http://localhost:3000" },
+				url: { type: "string", default: `http://localhost:${process.env["PORT"]?.trim() || 3000}` },
 				token: { type: "string" },
 			},
 		});

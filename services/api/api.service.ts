@@ -20,7 +20,7 @@ import { Authenticator } from "./http/authenticator.ts";
 import { openStream, readJson, readRaw } from "./http/body.ts";
 import { Connections } from "./http/connections.ts";
 import { type Failures, fail, logWhenDone, type WebRequest } from "./http/exchange.ts";
-import { allowOrigin, answerOptions, securityHeaders } from "./http/headers.ts";
+import { allowOrigin, answerOptions, type OriginRule, originRule, securityHeaders } from "./http/headers.ts";
 import { countRequest } from "./http/limiter.ts";
 import { httpError } from "./http/problem.ts";
 import { RegistryView } from "./http/registry.ts";
@@ -45,7 +45,7 @@ interface Vars {
 	revocations: Loop;
 	addressOf(request: IncomingMessage): string;
 	fixedHeaders: readonly (readonly [string, string])[];
-	origins: ReadonlySet<string>;
+	isAllowedOrigin: OriginRule;
 	/** Of moleculer-web. */
 	httpHandler(request: WebRequest, response: ServerResponse): Promise<void>;
 }
@@ -172,7 +172,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			delete request.headers["x-correlation-id"];
 			for (const [name, value] of this.fixedHeaders) response.setHeader(name, value);
 			response.setHeader("X-Request-Id", requestId);
-			allowOrigin(this.origins, request, response);
+			allowOrigin(this.isAllowedOrigin, request, response);
 			logWhenDone(this.accessLog, web, response, kind => this.lines.isLeft(kind, this.addressOf(request)));
 			if (request.method === "OPTIONS") {
 				const { allowed } = { allowed: [], ...this.learned.table.match("OPTIONS", at < 0 ? url : url.slice(0, at)) };
@@ -319,7 +319,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		this.revocations = createLoop(REVOKED_EVERY_MS, () => this.authenticator.refresh(), onError);
 		this.addressOf = createAddressReader(config.trustedProxies);
 		this.fixedHeaders = [...securityHeaders(), ["Vary", "Origin, Accept-Encoding"]];
-		this.origins = new Set(config.corsOrigins);
+		this.isAllowedOrigin = originRule(config.corsOrigins, !config.isProduction);
 		this.http = createHttpServer(
 			(request, response) => this.receive(request, response),
 			new Connections(config.connectionsPerAddress, createProxyCheck(config.trustedProxies)),

@@ -55,6 +55,9 @@ describe("npm run cluster, and npm run console on it", () => {
 
 	it("tells what runs where, and serves the shop", async () => {
 		expect(pids().length).toBeGreaterThanOrEqual(9);
+		expect(cluster.output).toMatch(/Mailbox {6}http:\/\/127\.0\.0\.1:\d+|Mailbox {6}http:\/\/localhost:\d+/);
+		const [health = ""] = /http:[\w/.:]+\/health\/ready/.exec(cluster.output) ?? [];
+		expect((await fetch(health)).status).toBe(200);
 		for (const name of ["nats-server", "mongod", "gateway", "orders", "payments"])
 			expect(cluster.output).toContain(`'${name}'`);
 		const client = new Client(`http://127.0.0.1:${port}`);
@@ -82,6 +85,14 @@ describe("npm run cluster, and npm run console on it", () => {
 		const stock = await consoleRuns(`stock ${body.items[0].variants[0].sku}`);
 		expect(stock.output).toMatch(/main\s+available \d+/);
 		expect(stock.code).toBe(0);
+		const nodes = await consoleRuns("nodes");
+		expect([nodes.code, nodes.output]).toEqual([0, expect.stringMatching(/gateway.*ONLINE/)]);
+		const found = await consoleRuns('call "products.list" --limit 1');
+		expect([found.code, found.output]).toEqual([0, expect.stringContaining("items")]);
+		expect(await consoleRuns("call products.nothing")).toMatchObject({ code: 1 });
+		expect(await consoleRuns("call products.list --limit x")).toMatchObject({ code: 1 });
+		const unknown = await consoleRuns("stok");
+		expect([unknown.code, unknown.output]).toEqual([1, expect.stringContaining("stock")]);
 		const checked = await consoleRuns("invariants");
 		expect([checked.code, checked.output]).toEqual([0, expect.stringContaining("All invariants hold")]);
 		const made = await consoleRuns("create-admin boss@shop.test a-long-enough-passphrase");

@@ -167,11 +167,14 @@ describe("A file .env beside package.json", () => {
 		const dir = await mkdtemp(join(tmpdir(), "stoa-env-"));
 		await copyFile(join(ROOT, "run.mjs"), join(dir, "run.mjs"));
 		await symlink(join(ROOT, "node_modules"), join(dir, "node_modules"));
-		await writeFile(join(dir, ".env"), 'PORT=4711\nMAIL_FROM="A shop <a@shop.test>"\n');
 		await writeFile(join(dir, "main.ts"), "console.log([process.env.PORT, process.env.MAIL_FROM].join());");
-		const run = async (env: Record<string, string>) =>
-			(await promisify(execFile)(process.execPath, [join(dir, "run.mjs"), "main.ts"], { cwd: dir, env })).stdout.trim();
 		const { PATH = "" } = process.env;
+		const program = [join(dir, "run.mjs"), "main.ts"];
+		const without = await promisify(execFile)(process.execPath, program, { cwd: dir, env: { PATH } });
+		expect(without).toEqual({ stdout: ",\n", stderr: "" });
+		await writeFile(join(dir, ".env"), 'PORT=4711\nMAIL_FROM="A shop <a@shop.test>"\n');
+		const run = async (env: Record<string, string>) =>
+			(await promisify(execFile)(process.execPath, program, { cwd: dir, env })).stdout.trim();
 		expect(await run({ PATH })).toBe("4711,A shop <a@shop.test>");
 		expect(await run({ PATH, PORT: "1" })).toBe("1,A shop <a@shop.test>");
 		expect(await run({ PATH, NODE_ENV: "test" })).toBe(",");

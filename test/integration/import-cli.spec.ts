@@ -88,6 +88,15 @@ describe("npm run import", () => {
 		expect(await found("clid")).toBe(4_000);
 	}, 60_000);
 
+	it("explains itself, and finds the shop on the port that PORT says", async () => {
+		for (const flag of ["--help", "-h"]) {
+			const help = await run([flag]);
+			expect([help.code, help.output]).toEqual([0, expect.stringContaining("Loads a catalogue")]);
+		}
+		const { code, output } = await run([await file("port.jsonl", row("CLIF-1"))], { PORT: "1" });
+		expect([code, output]).toEqual([1, expect.stringContaining("Cannot reach http://localhost:1 ")]);
+	});
+
 	it("says in plain words why it could not", async () => {
 		const path = await file("one.jsonl", row("CLIE-1"));
 		const cases: [string[], Record<string, string>, number, string][] = [

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { newId } from "../../lib/ids.ts";
+import { originRule } from "../../services/api/http/headers.ts";
 import { create, rawRequest, startGateway, type TestGateway } from "../support/gateway.ts";
 import { until } from "../support/until.ts";
 
@@ -79,6 +80,22 @@ describe("The gateway refuses", () => {
 		const head = await client().request("HEAD", "/things/1");
 		expect([head.status, head.text, head.headers.get("etag")]).toEqual([200, "", '"7"']);
 		expect(gateway.seen).toHaveLength(1);
+	});
+
+	it("a page of another machine or of a name that begins like this one, though development lets localhost in", async () => {
+		const seenBy = async (origin: string) =>
+			(await client().get("/things", { headers: { origin } })).headers.get("access-control-allow-origin");
+		for (const origin of ["http://localhost:5173", "http://127.0.0.1:8080", "https://localhost", "http://[::1]:3000"])
+			expect(await seenBy(origin)).toBe(origin);
+		for (const origin of [
+			"http://localhost.evil.test",
+			"http://localhost:80@evil.test",
+			"null",
+			"http://192.168.0.9:5173",
+		])
+			expect(await seenBy(origin)).toBeNull();
+		const inProduction = originRule(["https://shop.example"], false);
+		expect(["https://shop.example", "http://localhost:5173"].map(inProduction)).toEqual([true, false]);
 	});
 
 	it("origins that only look like an allowed one", async () => {

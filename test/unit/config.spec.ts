@@ -26,6 +26,12 @@ const mistakesOf = (env: Record<string, string>): readonly string[] => {
 };
 
 describe("Settings", () => {
+	it("takes origins as browsers' address lines have them", () => {
+		const { corsOrigins } = loadConfig({ CORS_ORIGINS: "https://shop.example/,http://localhost:5173" });
+		expect(corsOrigins).toEqual(["https://shop.example", "http://localhost:5173"]);
+		expect(() => loadConfig({ CORS_ORIGINS: "https://shop.example//" })).toThrow("CORS_ORIGINS");
+	});
+
 	it("need nothing to start a shop on this machine", () => {
 		const config: Config = loadConfig({});
 		expect(config).toMatchObject({

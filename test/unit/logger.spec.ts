@@ -3,7 +3,7 @@ import { ServiceBroker } from "moleculer";
 import pino from "pino";
 import { errorLine } from "../../lib/attempts.ts";
 import { newId, newKey } from "../../lib/ids.ts";
-import { createLogger, loggerOptions } from "../../lib/logger.ts";
+import { createLogger, logDestination, loggerOptions, terminalStream } from "../../lib/logger.ts";
 import { createSecrets } from "../../services/auth/secrets.ts";
 
 describe("An error in a log", () => {
@@ -78,5 +78,22 @@ describe("An error in a log", () => {
 		expect(of).toMatchObject({ msg: "The cart could not be looked at", err: { code: "WRONGPASS" } });
 		expect(JSON.stringify(of)).not.toContain("the-password-of-redis");
 		expect(formatted.msg).toBe("3 of 4");
+	});
+});
+
+describe("Logs for whoever looks at a terminal", () => {
+	it("are lines to read, without what is secret and without what they do not want", () => {
+		const lines: string[] = [];
+		const into = { write: (text: string) => void lines.push(text) };
+		const log = createLogger("info", terminalStream(into, false)).child({ mod: "http", nodeID: "node-1" });
+		log.warn({ port: 3000, token: "tok_secret" }, "the gateway listens");
+		const text = lines.join("");
+		expect(text).toMatch(/^\[?\d\d:\d\d:\d\d\]? WARN.*the gateway listens/);
+		expect(text).toContain('"port":3000');
+		expect(text).not.toMatch(/tok_secret|node-1|"level"/);
+	});
+
+	it("are JSON wherever nobody looks", () => {
+		expect(logDestination).toBeUndefined();
 	});
 });

@@ -36,10 +36,21 @@ export function securityHeaders(): [string, string][] {
 	return headers;
 }
 
-/** Lets pages of exactly these origins read answers, with credentials. */
-export function allowOrigin(origins: ReadonlySet<string>, request: IncomingMessage, response: ServerResponse): void {
+/** Whether pages of an origin may read answers. */
+export type OriginRule = (origin: string) => boolean;
+
+const LOCAL_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+
+/** @param isDevelopment lets a frontend that is being made on this machine call the shop, on whatever port it is served */
+export function originRule(origins: readonly string[], isDevelopment: boolean): OriginRule {
+	const exact = new Set(origins);
+	return origin => exact.has(origin) || (isDevelopment && LOCAL_ORIGIN.test(origin));
+}
+
+/** Lets pages of these origins read answers, with credentials. */
+export function allowOrigin(isAllowed: OriginRule, request: IncomingMessage, response: ServerResponse): void {
 	const { origin } = request.headers;
-	if (origin === undefined || !origins.has(origin)) return;
+	if (origin === undefined || !isAllowed(origin)) return;
 	response.setHeader("Access-Control-Allow-Origin", origin);
 	response.setHeader("Access-Control-Allow-Credentials", "true");
 	response.setHeader("Access-Control-Expose-Headers", RESPONSE_HEADERS);

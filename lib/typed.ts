@@ -77,7 +77,7 @@ export interface RestRoute {
 	route: string;
 	/** The status of a success; 200 unless stated. */
 	status?: number;
-	/** What the body is: JSON (default), a stream in `ctx.stream`, or the raw bytes as `ctx.params.body` (base64). */
+	/** What the body is: JSON (default), a stream in `ctx.stream` (read with `uploadedBytes`), or the raw bytes as `ctx.params.body` (base64). */
 	body?: "json" | "stream" | "raw";
 	/** Where the created resource is, from the result: `Location: /api/v1/orders/{id}` for `"/orders/:id"`. */
 	location?: string;

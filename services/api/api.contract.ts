@@ -34,6 +34,8 @@ export interface ApiActions {
 export interface ApiHints {
 	/** Who sent this upload has gone without its answer. */
 	"upload.abandoned": { uploadId: string };
+	/** Whoever reads this upload has got so far; told again and again, since more is sent only then. */
+	"upload.taken": { uploadId: string; bytes: number };
 }
 
 declare module "../../lib/hints.ts" {

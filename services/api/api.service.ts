@@ -2,17 +2,17 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { DomainError, errorType, notFound, suspicionOf } from "../../lib/errors.ts";
 import { isReady } from "../../lib/health.ts";
-import { broadcastHint } from "../../lib/hints.ts";
+import { broadcastHint, type HintContracts } from "../../lib/hints.ts";
 import { createLineBudget, type LineBudget } from "../../lib/line-budget.ts";
 import { createFixedLogger, createLogger } from "../../lib/logger.ts";
 import { createLoop, type Loop } from "../../lib/loop.ts";
 import { listen } from "../../lib/ops-server.ts";
 import type { SecurityEvent } from "../../lib/security-events.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
+import type { UploadStream } from "../../lib/upload-stream.ts";
 import { web } from "../../mixins/web.mixin.ts";
 import type { SessionRevoked } from "../auth/auth.contract.ts";
 import { answer } from "./http/answer.ts";
@@ -38,6 +38,8 @@ interface Vars {
 	failures: Failures;
 	accessLog: Logger;
 	lines: LineBudget;
+	/** Under way, by their ids. */
+	uploads: Map<string, UploadStream>;
 	http: HttpServer;
 	registry: RegistryView;
 	learned: LearnedRoutes;
@@ -59,10 +61,10 @@ interface Methods {
 	aliasHandler(request: WebRequest, response: ServerResponse, alias: { match: Match }): Promise<true>;
 	callAction(request: WebRequest, response: ServerResponse, match: Match): Promise<void>;
 	/** Stops the work on an upload that nobody waits for. */
-	whenLeft(response: ServerResponse, stream: Readable, uploadId: string): void;
+	whenLeft(response: ServerResponse, stream: UploadStream, uploadId: string): void;
 	/** Tells whoever watches over the shop what was refused to whom. */
 	watch(request: WebRequest, error: unknown): void;
-	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: Readable }>;
+	paramsOf(request: WebRequest, match: Match): Promise<{ params: Record<string, unknown>; stream?: UploadStream }>;
 	parseQueryString(request: WebRequest): { url: string; query: object };
 	errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void;
 	send404(request: WebRequest, response: ServerResponse): void;
@@ -155,6 +157,12 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 				this.learnRoutes();
 			},
 		},
+		"upload.taken": {
+			handler(ctx) {
+				const { uploadId, bytes } = ctx.params as HintContracts["upload.taken"];
+				this.uploads.get(uploadId)?.taken(bytes);
+			},
+		},
 		"session.revoked": {
 			handler(ctx) {
 				this.authenticator.revoke((ctx.params as SessionRevoked).sessionIds);
@@ -235,6 +243,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			if (response.destroyed) throw gone();
 			if (stream) {
 				meta.uploadId = randomUUID();
+				this.uploads.set(meta.uploadId, stream);
 				this.whenLeft(response, stream, meta.uploadId);
 			}
 			const ctx = request.$ctx;
@@ -255,6 +264,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		},
 		whenLeft(response, stream, uploadId) {
 			response.once("close", () => {
+				this.uploads.delete(uploadId);
 				if (response.writableFinished) return;
 				stream.destroy(gone());
 				// A stream that was sent whole has nothing left to end by: whoever works on it is told.
@@ -306,6 +316,7 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		};
 		this.accessLog = createFixedLogger(config.logLevel).child({ mod: "http" });
 		this.lines = createLineBudget(leftOut => this.log.warn({ leftOut }, "requests without a line of their own"));
+		this.uploads = new Map();
 		this.registry = new RegistryView(this.broker);
 		this.learned = new LearnedRoutes((action, reason) =>
 			this.log.error({ action, reason }, "an action is not served: its route is not valid"),

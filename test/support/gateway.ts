@@ -1,11 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
 import { request } from "node:http";
+import type { Readable } from "node:stream";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { signAccessToken } from "../../lib/access-token.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Principal, Role } from "../../lib/permissions.ts";
 import type { AppMeta } from "../../lib/typed.ts";
+import { uploadedBytes } from "../../lib/upload-stream.ts";
 import { commandId, commands } from "../../mixins/commands.mixin.ts";
 import { Client } from "./client.ts";
 import { startTestNode, type TestNode } from "./node.ts";
@@ -182,7 +184,8 @@ function things(seen: Seen[], gate: TestGateway["gate"]): ServiceSchema {
 				params: { $$strict: true, stock: { type: "number", optional: true } },
 				async handler(ctx: Ctx) {
 					let bytes = 0;
-					for await (const chunk of ctx.stream as unknown as AsyncIterable<Buffer>) bytes += chunk.length;
+					const stream = ctx.stream as unknown as Readable;
+					for await (const chunk of uploadedBytes(ctx.broker as never, stream, ctx.meta)) bytes += chunk.length;
 					return { bytes, stock: ctx.params["stock"] ?? null };
 				},
 			},

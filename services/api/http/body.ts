@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { type Readable, Transform } from "node:stream";
+import type { Readable } from "node:stream";
 import { asDomainError, DomainError } from "../../../lib/errors.ts";
 import { feed, gunzipped } from "../../../lib/gunzip.ts";
 import { isWhole } from "../../../lib/text.ts";
+import { UploadStream } from "../../../lib/upload-stream.ts";
 import { invalid } from "./request.ts";
 
 export const LIMITS = { json: 64 * 1024, raw: 256 * 1024, stream: 1024 ** 3 } as const;
@@ -64,13 +65,17 @@ export const readRaw = (request: IncomingMessage): Promise<Buffer> =>
 	hasBody(request) ? readBytes(request, LIMITS.raw) : Promise.resolve(Buffer.alloc(0));
 
 /** NDJSON as it comes in, for an action that spools it. */
-export function openStream(request: IncomingMessage): Readable {
+export function openStream(request: IncomingMessage): UploadStream {
 	if (!STREAM_TYPES.test(request.headers["content-type"] ?? ""))
 		throw unsupported("The body must be application/x-ndjson");
 	checkLength(request, LIMITS.stream);
-	request.setTimeout(PATIENCE_MS, () => request.complete || request.destroy());
 	const source = decoded(request);
-	const limited = limit(LIMITS.stream);
+	const limited = new UploadStream(LIMITS.stream);
+	request.setTimeout(PATIENCE_MS, () => {
+		// Who waits for us is not to blame; the next pause may be its own.
+		if (limited.isWaiting) request.setTimeout(PATIENCE_MS);
+		else if (!request.complete) request.destroy();
+	});
 	feed(source, limited);
 	// Whoever reads `limited` sees its error; without a listener it would be unhandled before that.
 	limited.on("error", () => undefined);
@@ -92,17 +97,6 @@ function decoded(request: IncomingMessage): Readable {
 	if (encoding === "identity") return request;
 	if (encoding !== "gzip") throw unsupported("A body may be compressed with gzip, nothing else");
 	return gunzipped(request);
-}
-
-function limit(bytes: number): Transform {
-	let seen = 0;
-	return new Transform({
-		transform(chunk: Buffer, _encoding, done) {
-			seen += chunk.length;
-			if (seen > bytes) done(tooLarge(bytes));
-			else done(null, chunk);
-		},
-	});
 }
 
 /** Counts what comes out of a decompression too, so that a small bomb stays small. */

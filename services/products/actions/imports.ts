@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { DomainError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
 import { idRule } from "../../../lib/rules.ts";
+import { uploadedBytes } from "../../../lib/upload-stream.ts";
 import { type Chunk, spool } from "../import/spool.ts";
 import type { ProductsActionGroup } from "../products.types.ts";
 import { IMPORT_QUEUE } from "../products.types.ts";
@@ -31,7 +32,8 @@ export const importActions: ProductsActionGroup<"import" | "importJob"> = {
 			const jobId = newId("job", clock.nowMs());
 			try {
 				const store = (chunk: Chunk) => this.imports.store(jobId, chunk, clock.now());
-				const spooled = await this.uploads.run(ctx.meta.uploadId, signal => spool(stream as Readable, store, signal));
+				const bytes = uploadedBytes(this.broker, stream as Readable, ctx.meta);
+				const spooled = await this.uploads.run(ctx.meta.uploadId, signal => spool(bytes, store, signal));
 				await this.imports.create(jobId, spooled, ctx.params.stock ?? 0, clock.now());
 			} catch (error) {
 				await this.imports.discard(jobId);

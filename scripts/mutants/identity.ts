@@ -27,6 +27,7 @@ export const IDENTITY: readonly Mutant[] = [
 	{
 		name: "an address gets any number of mails",
 		file: REGISTRATION,
+		// biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a line of code
 		find: "if (await allowances.take(`${about}:${of}`, max)) return true;",
 		replace: "return true;",
 		specs: REGISTRATIONS,

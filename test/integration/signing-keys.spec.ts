@@ -85,7 +85,7 @@ describe("Several auth nodes that start at once on one database", () => {
 				60_000,
 			);
 		const keys = first.broker.stoa.database.of("auth").collection("signing_keys");
-		await keys.updateMany({ expiresAt: { $exists: true } }, { $set: { expiresAt: new Date(Date.now() - 1) } });
+		await keys.updateMany({ expiresAt: { $exists: true } }, { $set: { expiresAt: new Date(Date.now() - 3_600_000) } });
 		expect(await kids(second)).toEqual([rotated.kid]);
 	}, 120_000);
 

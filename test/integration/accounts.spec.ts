@@ -120,7 +120,7 @@ describe("Accounts", () => {
 		const email = address();
 		await register(email);
 		const token = await linkOf(email);
-		await registrations().updateOne({ email }, { $set: { expiresAt: new Date(Date.now() - 1) } });
+		await registrations().updateOne({ email }, { $set: { expiresAt: new Date(Date.now() - 3_600_000) } });
 		expect(await thrown(verify(token))).toBe("UNAUTHENTICATED");
 	});
 
@@ -248,7 +248,7 @@ describe("Accounts", () => {
 		it("lose it when it was not used for a month", async () => {
 			const { tokens } = await verified();
 			const { sid } = claimsOf(tokens.accessToken);
-			await sessions().updateOne({ _id: sid }, { $set: { expiresAt: new Date(Date.now() - 1) } });
+			await sessions().updateOne({ _id: sid }, { $set: { expiresAt: new Date(Date.now() - 3_600_000) } });
 			expect(await thrown(refresh(tokens.refreshToken))).toBe("UNAUTHENTICATED");
 		});
 

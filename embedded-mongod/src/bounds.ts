@@ -120,6 +120,8 @@ function intervalsOf(op: string, arg: unknown, condition: Doc): Intervals | unde
 			return isScalar(arg) ? complement([point(arg)]) : undefined;
 		case "$nin":
 			return Array.isArray(arg) && arg.every(isScalar) ? complement(normalize(arg.map(point))) : undefined;
+		case "$type":
+			return typeRange(arg);
 		default:
 			return undefined;
 	}
@@ -222,24 +224,30 @@ export function implies(conditions: Conditions, partial: Doc): boolean {
 	});
 }
 
+/** The types whose values stand together in an index, each in a stretch of its own. All numbers are one stretch. */
 const TYPE_RANGES: Record<string, number> = {
+	number: 2,
+	int: 2,
+	long: 2,
+	double: 2,
+	decimal: 2,
 	string: 3,
-	object: 4,
-	array: 5,
 	objectId: 7,
 	bool: 8,
 	date: 9,
-	number: 2,
 };
+
+/** Undefined for what an index does not keep apart: an array has its elements' keys, a list names several types. */
+function typeRange(arg: unknown): Intervals | undefined {
+	const type = typeof arg === "string" ? TYPE_RANGES[arg] : undefined;
+	if (type === undefined) return undefined;
+	return [{ low: new Edge(type - 0.4), high: new Edge(type + 0.4), lowOpen: false, highOpen: false }];
+}
 
 function impliesOne(bounds: Bound[], op: string, arg: unknown): boolean {
 	if (op === "$exists") return isTrue(arg) && bounds.some(b => b.intervals === EXISTS || excludesNull(b));
-	if (op === "$type") {
-		const type = TYPE_RANGES[String(arg)];
-		if (type === undefined) return false;
-		const range = [{ low: new Edge(type - 0.4), high: new Edge(type + 0.4), lowOpen: false, highOpen: false }];
-		return bounds.some(b => isWithin(b.intervals, range));
-	}
+	// A stretch of numbers says nothing of their kind: only what holds every number is implied by it.
+	if (op === "$type" && ["int", "long", "double", "decimal"].includes(String(arg))) return false;
 	const intervals = intervalsOf(op, arg, {});
 	return intervals !== undefined && !isEverything(intervals) && bounds.some(b => isWithin(b.intervals, intervals));
 }

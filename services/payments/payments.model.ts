@@ -31,8 +31,10 @@ export interface PaymentDocument {
 	isClosed: boolean;
 	/** Set while money that the shop must not keep stands at the provider, or may: when that is looked at again. */
 	cleanUpAt: Date | null;
-	/** How often that was tried. */
+	/** How often that was tried in vain. */
 	cleanUps: number;
+	/** How often the provider had not said or paid back yet: no failed try. */
+	cleanUpWaits?: number;
 	/** What the last try ended with. */
 	cleanUpError: string | null;
 	/** When it was given up: it waits for an operator. */
@@ -59,6 +61,7 @@ const paymentSchema = new Schema<PaymentDocument>(
 		isClosed: { type: Boolean, default: false },
 		cleanUpAt: { type: Date, default: null },
 		cleanUps: { type: Number, default: 0 },
+		cleanUpWaits: { type: Number, default: 0 },
 		cleanUpError: { type: String, default: null },
 		parkedAt: { type: Date, default: null },
 		providerEvents: { type: [String], default: [] },

@@ -18,6 +18,8 @@ const CLEAN_UP_AFTER_MS = 15_000;
 /** Waiting for a transfer that cannot be stopped is no failure: once an hour, for two weeks. */
 const WAIT_MAX_MS = 3_600_000;
 const MAX_WAITS = MAX_ATTEMPTS + 14 * 24;
+/** What got on, or begins anew, has no tries in vain behind it. */
+const NO_TRIES = { parkedAt: null, cleanUps: 0, cleanUpWaits: 0 } as const;
 
 type Changes = Partial<Pick<PaymentDocument, "chargeId" | "failure" | "captured">>;
 
@@ -50,6 +52,7 @@ export class PaymentRepository {
 			isClosed: input.status === "voided",
 			cleanUpAt: null,
 			cleanUps: 0,
+			cleanUpWaits: 0,
 			cleanUpError: null,
 			parkedAt: null,
 			providerEvents: [],
@@ -107,16 +110,13 @@ export class PaymentRepository {
 	reopenCleanUp(orderId: string, chargeId: string): Promise<PaymentDocument | null> {
 		return this.#update(
 			{ orderId, isClosed: true },
-			{ $set: { chargeId, cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), parkedAt: null } },
+			{ $set: { chargeId, cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), ...NO_TRIES } },
 		);
 	}
 
 	/** Nothing of it stands at the provider. */
 	cleanedUp({ orderId, version }: PaymentDocument, chargeId: string | null): Promise<PaymentDocument | null> {
-		return this.#update(
-			{ orderId, version },
-			{ $set: { cleanUpAt: null, cleanUps: 0, cleanUpError: null, parkedAt: null, chargeId } },
-		);
+		return this.#update({ orderId, version }, { $set: { cleanUpAt: null, cleanUpError: null, ...NO_TRIES, chargeId } });
 	}
 
 	/** Closed payments whose time has come, the longest due first. */
@@ -138,15 +138,19 @@ export class PaymentRepository {
 		);
 	}
 
-	/** Puts a clean-up off, further each time; parks it when there is no use in trying again. */
+	/**
+	 * Puts a clean-up off, further each time; parks it when there is no use in trying again. To wait for the provider is no
+	 * failed try, and has an end of its own.
+	 */
 	postponeCleanUp(
-		{ orderId, version, cleanUps }: PaymentDocument,
+		{ orderId, version, cleanUps, cleanUpWaits }: PaymentDocument,
 		error: unknown,
 		kind: "failed" | "waiting" | "final",
 	): Promise<PaymentDocument | null> {
-		const max = kind === "waiting" ? MAX_WAITS : MAX_ATTEMPTS;
-		const isOver = kind === "final" || cleanUps >= max;
-		const pause = kind === "waiting" ? backoffMs(cleanUps, 1_000, WAIT_MAX_MS) : backoffMs(cleanUps);
+		const isWaiting = kind === "waiting";
+		const waits = (cleanUpWaits ?? 0) + (isWaiting ? 1 : 0);
+		const isOver = kind === "final" || (isWaiting ? waits >= MAX_WAITS : cleanUps >= MAX_ATTEMPTS);
+		const pause = isWaiting ? backoffMs(waits, 1_000, WAIT_MAX_MS) : backoffMs(cleanUps);
 		return this.#update(
 			{ orderId, version, cleanUpAt: { $type: "date" } },
 			{
@@ -154,6 +158,8 @@ export class PaymentRepository {
 					cleanUpAt: isOver ? null : this.#in(pause),
 					parkedAt: isOver ? this.#clock.now() : null,
 					cleanUpError: errorLine(error),
+					cleanUpWaits: waits,
+					...(isWaiting ? { cleanUps: 0 } : {}),
 				},
 			},
 		);
@@ -166,9 +172,9 @@ export class PaymentRepository {
 			.limit(limit)
 			.maxTimeMS(MAX_TIME_MS)
 			.lean<PaymentDocument[]>();
-		return parked.map(({ orderId, cleanUps, cleanUpError, parkedAt, status }) => ({
+		return parked.map(({ orderId, cleanUps, cleanUpWaits = 0, cleanUpError, parkedAt, status }) => ({
 			id: orderId,
-			attempts: cleanUps,
+			attempts: cleanUps + cleanUpWaits,
 			error: cleanUpError ?? "",
 			parkedAt: parkedAt ?? new Date(0),
 			about: status,
@@ -182,7 +188,7 @@ export class PaymentRepository {
 	async resumeCleanUp(orderId: string): Promise<boolean> {
 		const resumed = await this.#update(
 			{ orderId, parkedAt: { $type: "date" } },
-			{ $set: { parkedAt: null, cleanUps: 0, cleanUpAt: this.#clock.now() } },
+			{ $set: { ...NO_TRIES, cleanUpAt: this.#clock.now() } },
 		);
 		return resumed !== null;
 	}
@@ -236,7 +242,7 @@ export class PaymentRepository {
 						refunding: { $subtract: ["$refunding", amount] },
 						...(status === "done" ? { status: { $cond: [isAll, "refunded", "partially_refunded"] } } : {}),
 						cleanUpAt: { $cond: [isAll, null, dueAgain] },
-						...(status === "done" ? { parkedAt: null } : {}),
+						...(status === "done" ? NO_TRIES : {}),
 						version: { $add: ["$version", 1] },
 					},
 				},
@@ -270,7 +276,7 @@ export class PaymentRepository {
 					status: outcome,
 					chargeId,
 					captured: outcome === "captured" ? (captured ?? amount.amount) : 0,
-					...(isClosed ? { cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), parkedAt: null } : {}),
+					...(isClosed ? { cleanUpAt: this.#in(CLEAN_UP_AFTER_MS), ...NO_TRIES } : {}),
 				},
 				$push: {
 					outbox: this.#settled(payment, outcome, requestId),

@@ -1,12 +1,16 @@
 import { DomainError } from "../../lib/errors.ts";
 import type { FailpointName } from "../../lib/failpoints.ts";
+import { cleanUpDue } from "../../services/payments/use-cases/clean-up.ts";
 import type { Deps } from "../../services/payments/use-cases/deps.ts";
+import type { PaymentProvider, ProviderCharge } from "../../services/payments/use-cases/ports.ts";
 import { type MoneyShop, STAFF, startMoneyShop } from "../support/money-shop.ts";
 import { createRandom } from "../support/random.ts";
 import { eur } from "../support/shop.ts";
 import { until } from "../support/until.ts";
 
 const PAST = new Date(0);
+const STILL_OPEN = (): Promise<ProviderCharge> => Promise.resolve({ chargeId: null, state: "open", captured: 0 });
+const AWAY = () => Promise.reject(new DomainError("SERVICE_UNAVAILABLE", "The provider is away"));
 
 describe("The money of an order that ends", () => {
 	let shop: MoneyShop;
@@ -32,6 +36,15 @@ describe("The money of an order that ends", () => {
 	const ask = (id: string, isOver = false) =>
 		shop.orders.updateOne({ _id: id }, { $set: { "asking.at": PAST, ...(isOver ? { payBy: PAST } : {}) } });
 
+	/** Work while the provider answers otherwise. */
+	async function withProvider(otherwise: Partial<PaymentProvider>, work: (deps: Deps) => Promise<void>): Promise<void> {
+		const { deps } = shop.broker.getLocalService("payments") as unknown as { deps: Deps };
+		const { providerOf } = deps;
+		deps.providerOf = method => ({ ...providerOf(method), ...otherwise });
+		await work(deps).finally(() => {
+			deps.providerOf = providerOf;
+		});
+	}
 	const isAtWork = async (id: string) => Number((await shop.order(id)).lease?.until) > shop.broker.stoa.clock.nowMs();
 
 	const MOMENTS: readonly FailpointName[] = [
@@ -93,6 +106,20 @@ describe("The money of an order that ends", () => {
 		await shop.webhook(orderId, "charge.captured");
 		await shop.expectNothingKept(orderId);
 	});
+
+	it("goes back when a transfer arrives after its checkout had failed", async () => {
+		let orderId = "";
+		shop.at("orders.place.settle:before", async () => {
+			orderId = (await shop.orders.find({}).sort({ createdAt: -1 }).limit(1).next())?._id ?? "";
+			throw new DomainError("CONFLICT", "The goods are gone after all");
+		});
+		await expect(shop.place("tok_transfer")).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+		expect((await shop.order(orderId)).status).toBe("failed");
+		await shop.isCaptured(orderId);
+		await shop.webhook(orderId, "charge.captured");
+		await until("the money to go back", async () => (await shop.moved(orderId)).refunded === 1_000, 60_000);
+		await shop.expectNothingKept(orderId);
+	}, 90_000);
 
 	it("is known when a webhook overtakes the authorisation's answer, and can be refunded then", async () => {
 		const { deps } = shop.broker.getLocalService("payments") as unknown as { deps: Deps };
@@ -250,15 +277,10 @@ describe("The money of an order that ends", () => {
 	});
 
 	it("waits for a provider that takes days to pay back, without giving up, and says so to a repeat", async () => {
-		const { deps } = shop.broker.getLocalService("payments") as unknown as { deps: Deps };
-		const { providerOf } = deps;
 		const order = await shop.place("tok_ok");
-		deps.providerOf = method => ({
-			...providerOf(method),
-			refund: ({ chargeId }) => Promise.resolve({ status: "pending", chargeId }),
-		});
+		const refund: PaymentProvider["refund"] = ({ chargeId }) => Promise.resolve({ status: "pending", chargeId });
 		const cancel = () => shop.cancel(order, "slow to pay back");
-		try {
+		await withProvider({ refund }, async () => {
 			await expect(cancel()).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
 			const due = { "recovery.attempts": 11, "lease.dueAt": PAST };
 			await shop.orders.updateOne({ _id: order.id }, { $set: due });
@@ -272,12 +294,46 @@ describe("The money of an order that ends", () => {
 			await shop.payments.updateOne({ orderId: order.id }, { $set: { cleanUps: 20, cleanUpAt: PAST } });
 			await until("the look at it", async () => (await shop.payment(order.id)).cleanUpError !== null);
 			expect(await shop.payment(order.id)).toMatchObject({ parkedAt: null, cleanUpAt: expect.any(Date) });
-		} finally {
-			deps.providerOf = providerOf;
-		}
+		});
 		await shop.orders.updateOne({ _id: order.id }, { $set: { "lease.dueAt": PAST } });
 		await shop.expectNothingKept(order.id);
 		expect((await cancel()).status).toBe("cancelled");
+	}, 90_000);
+
+	it("is looked after when the provider is away once, after it was waited for ever so often", async () => {
+		const order = await shop.place("tok_async_never");
+		const look = async (deps: Deps) => {
+			await shop.payments.updateOne({ orderId: order.id }, { $set: { cleanUpAt: PAST } });
+			await cleanUpDue(deps);
+		};
+		await withProvider({ void: STILL_OPEN }, async deps => {
+			await shop.cancel(order);
+			for (let i = 0; i < 20; i++) await look(deps);
+		});
+		await withProvider({ void: AWAY }, async deps => {
+			await look(deps);
+			await until("the look", async () => (await shop.payment(order.id)).cleanUpError?.includes("is away"));
+			expect(await shop.payment(order.id)).toMatchObject({ parkedAt: null, cleanUpAt: expect.any(Date) });
+		});
+		await shop.payments.updateOne({ orderId: order.id }, { $set: { cleanUpAt: PAST } });
+		await shop.expectNothingKept(order.id);
+		expect(await shop.payment(order.id)).toMatchObject({ cleanUps: 0, cleanUpWaits: 0, cleanUpError: null });
+	}, 90_000);
+
+	it("has a deadline though the provider says nothing, and is asked about though the payment failed before", async () => {
+		const silent = await shop.place("tok_async_never");
+		await withProvider({ find: AWAY, void: AWAY }, async () => {
+			await ask(silent.id, true);
+			expect((await cancelled(silent.id)).history.at(-1)).toMatchObject({ cause: "the payment did not come in time" });
+		});
+		await shop.payments.updateOne({ orderId: silent.id }, { $set: { cleanUpAt: PAST } });
+		await shop.expectNothingKept(silent.id);
+
+		const failed = await shop.place("tok_async");
+		await shop.isCaptured(failed.id);
+		await shop.payments.updateOne({ orderId: failed.id }, { $set: { status: "failed" } });
+		await ask(failed.id);
+		expect(await paid(failed.id)).toMatchObject({ payment: { captured: 1_000 } });
 	}, 90_000);
 
 	it("goes back once when staff's refund was set aside, but not asked for yet, as the order was cancelled", async () => {

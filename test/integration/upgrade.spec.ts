@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import mongoose from "mongoose";
+import mongoose, { type Model } from "mongoose";
 import { startEmbeddedMongod } from "../../embedded-mongod/src/index.ts";
 import type { FailpointName } from "../../lib/failpoints.ts";
 import type { Loop } from "../../lib/loop.ts";
 import type { CartDocument } from "../../services/carts/carts.model.ts";
 import type { Order } from "../../services/orders/orders.contract.ts";
 import { StaleLease } from "../../services/orders/use-cases/saga.ts";
+import { adoptPayments } from "../../services/payments/adopt.ts";
+import type { PaymentDocument } from "../../services/payments/payments.model.ts";
 import { type MoneyShop, STAFF, startMoneyShop } from "../support/money-shop.ts";
 import { makeOld } from "../support/old-shop.ts";
 import { ADDRESS, eur } from "../support/shop.ts";
@@ -111,6 +113,30 @@ describe("A shop that ran with an earlier version", () => {
 			await expect(call(701)).rejects.toMatchObject({ type: "CONFLICT" });
 		}
 	}, 90_000);
+
+	it("can pay back what was called refunded while it was on its way, and was refused then", async () => {
+		const { models } = shop.broker.getLocalService("payments") as unknown as {
+			models: { payments: Model<PaymentDocument> };
+		};
+		const refunds = [
+			{ id: "ref_done", amount: 600, status: "done" },
+			{ id: "ref_asked", amount: 400, status: "pending" },
+		];
+		const about = { orderId: "ord_of_old", method: "test", amount: eur(1_000), chargeId: "chg_of_old", version: 7 };
+		const books = { status: "refunded", captured: 1_000, refunded: 1_000, refunds };
+		await client
+			.db("payments")
+			.collection<{ _id: string }>("payments")
+			.insertOne({ _id: "pay_of_old", ...about, ...books });
+		await adoptPayments(models.payments);
+		expect(await shop.payment("ord_of_old")).toMatchObject({
+			status: "partially_refunded",
+			refunded: 600,
+			refunding: 400,
+		});
+		// There is no such order.
+		await shop.payments.deleteOne({ orderId: "ord_of_old" });
+	});
 
 	it("goes on with sagas that were stopped, and with orders that wait for their payment", async () => {
 		const ends = {

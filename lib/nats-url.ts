@@ -5,6 +5,7 @@ export interface NatsOptions {
 	pass?: string;
 	token?: string;
 	tls?: object;
+	ignoreAuthErrorAbort: true;
 }
 
 /** `nats://host`, `nats://user:password@host`, `nats://token@host`; `tls://…` likewise, and encrypted. */
@@ -13,6 +14,8 @@ export function natsOptions(url: string): NatsOptions {
 	const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
 	return {
 		servers: [host],
+		// Refused twice, the client would give up for ever, and the node with it: a password changes while nodes run.
+		ignoreAuthErrorAbort: true,
 		...(pass ? { user, pass } : user ? { token: user } : {}),
 		...(protocol === "x-tls:" ? { tls: {} } : {}),
 	};

@@ -260,9 +260,12 @@ describe("Settings", () => {
 	});
 
 	it("say how NATS is reached, since its client reads no credentials from a URL", () => {
-		expect(natsOptions("nats://127.0.0.1:4222")).toEqual({ servers: ["127.0.0.1:4222"] });
-		expect(natsOptions("nats://stoa:p%40ss@nats:4222")).toEqual({ servers: ["nats:4222"], user: "stoa", pass: "p@ss" });
-		expect(natsOptions("tls://a-token@nats:4222")).toEqual({ servers: ["nats:4222"], token: "a-token", tls: {} });
+		const always = { ignoreAuthErrorAbort: true };
+		expect(natsOptions("nats://127.0.0.1:4222")).toEqual({ ...always, servers: ["127.0.0.1:4222"] });
+		const login = { user: "stoa", pass: "p@ss" };
+		expect(natsOptions("nats://stoa:p%40ss@nats:4222")).toEqual({ ...always, servers: ["nats:4222"], ...login });
+		const token = { token: "a-token", tls: {} };
+		expect(natsOptions("tls://a-token@nats:4222")).toEqual({ ...always, servers: ["nats:4222"], ...token });
 	});
 
 	it("are shown with every secret masked", () => {

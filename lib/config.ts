@@ -282,7 +282,9 @@ function readAddresses(read: Reader, name: string): string[] {
 
 function readOrigins(read: Reader, name: string): string[] {
 	// What one copies from a browser ends with a slash, which means the same.
-	const origins = read.list(name).map(origin => origin.replace(/(?<=^https?:\/\/[^/]+)\/$/, ""));
+	const origins = read
+		.list(name)
+		.map(text => (URL.canParse(text) && text === `${new URL(text).origin}/` ? text.slice(0, -1) : text));
 	for (const origin of origins) {
 		if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
 			read.mistakes.push(`${name}: ${origin} is not an exact origin such as https://shop.example`);

@@ -128,8 +128,10 @@ const IS_LEASED = { $gt: ["$leaseUntil", "$$NOW"] };
 async function claim(model: Model<CommandRecord>, _id: string, hash: string): Promise<CommandRecord> {
 	// Long enough to be a key: a guest's cart takes its id from it.
 	const seed = newKey("evt").slice(4);
-	// One step: makes the record, or takes over one whose process is gone. A record that is final or runs fails on `_id`.
-	const isGone = { outcome: null, $expr: { $not: [IS_LEASED] } };
+	// One step: makes the record, or takes over one whose process is gone. One that is final, runs, or is of another
+	// request fails on `_id`.
+	const isSame = { $eq: [{ $ifNull: ["$requestHash", hash] }, hash] };
+	const isGone = { outcome: null, $expr: { $and: [{ $not: [IS_LEASED] }, isSame] } };
 	const fields = {
 		requestHash: { $ifNull: ["$requestHash", hash] },
 		seed: { $ifNull: ["$seed", seed] },

@@ -78,6 +78,14 @@ describe("An Idempotency-Key", () => {
 		expect(gateway.seen).toHaveLength(3);
 	});
 
+	it("is not taken by a request with another body from one that ended in nothing final", async () => {
+		const key = newKey();
+		expect((await create(key, { name: "unlucky" })).status).toBe(503);
+		expect((await create(key)).body.code).toBe("IDEMPOTENCY_KEY_REUSED");
+		expect((await create(key, { name: "unlucky" })).status).toBe(503);
+		expect(gateway.seen).toHaveLength(2);
+	});
+
 	it("is not used up by a request that never ran", async () => {
 		const key = newKey();
 		expect((await create(key, { name: 5 })).status).toBe(422);

@@ -190,8 +190,9 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 			params: { ...orderParams, reason: textRule(500, { optional: true }) },
 			async handler(ctx) {
 				const order = await this.readable(ctx);
-				this.mayCancel(ctx, order);
 				const hash = keyHash(ctx, order._id);
+				// Who repeats a cancellation was allowed it, however much was captured while it ran.
+				if (!order.commands.some(command => command.keyHash === hash)) this.mayCancel(ctx, order);
 				return this.answer(
 					ctx,
 					await cancelOrder(this.depsFor(ctx), order, {

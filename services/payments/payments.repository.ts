@@ -193,22 +193,24 @@ export class PaymentRepository {
 		return resumed !== null;
 	}
 
-	/** Sets an amount aside for a refund, once per id and never above what was captured and is not paid back. */
+	/**
+	 * Sets an amount aside for a refund, once per id and never above what was captured and is not paid back. One that was
+	 * refused stays so: its order has told that, and whoever comes late with the same id must not move money for it.
+	 */
 	async startRefund(orderId: string, refundId: string, amount: number): Promise<PaymentDocument | null> {
 		const entry = { id: refundId, amount, status: "pending" };
-		const others = { $filter: { input: "$refunds", cond: { $ne: ["$$this.id", refundId] } } };
 		const started = await this.#payments.collection.findOneAndUpdate(
 			{
 				orderId,
 				status: { $in: ["captured", "partially_refunded"] },
-				refunds: { $not: { $elemMatch: { id: refundId, status: { $ne: "failed" } } } },
+				"refunds.id": { $ne: refundId },
 				$expr: { $lte: [{ $add: ["$refunded", "$refunding", amount] }, "$captured"] },
 			},
 			[
 				{
 					$set: {
 						refunding: { $add: ["$refunding", amount] },
-						refunds: { $concatArrays: [others, [{ $literal: entry }]] },
+						refunds: { $concatArrays: ["$refunds", [{ $literal: entry }]] },
 						version: { $add: ["$version", 1] },
 					},
 				},

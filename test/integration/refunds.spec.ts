@@ -5,6 +5,7 @@ import type { CancelDeps } from "../../services/orders/use-cases/cancel-order.ts
 import { finishRefund } from "../../services/orders/use-cases/refund-order.ts";
 import type { paymentModels } from "../../services/payments/payments.model.ts";
 import payments from "../../services/payments/payments.service.ts";
+import type { chargeModels } from "../../services/test-payments/test-payments.model.ts";
 import { startTestNode, type TestNode } from "../support/node.ts";
 import { ADDRESS, eur } from "../support/shop.ts";
 import { until } from "../support/until.ts";
@@ -258,6 +259,19 @@ describe("A refund", () => {
 		expect(await paidBack(order)).toEqual([1_000]);
 	});
 
+	it("that the provider refused moves no money when it is asked for late, whatever the provider says by then", async () => {
+		const order = await bought({ A: 1 }, undefined, "tok_refund_refused");
+		expect((await refusalOf(refund(order, { amount: eur(400) }))).type).toBe("CONFLICT");
+		const { charges } = (node.broker.getLocalService("test-payments") as unknown as DbVars<typeof chargeModels>).models;
+		await charges.updateOne({ orderId: order.id }, { $set: { card: "tok_ok" } });
+		const [refused] = (await stored(order)).refunds;
+		const late = { orderId: order.id, refundId: refused?.id ?? "", amount: eur(400) };
+		expect((await refusalOf(node.broker.call("payments.refund", late))).type).toBe("CONFLICT");
+		expect(await paidBack(order)).toEqual([]);
+		expect((await refund(order, {})).refunds.map(({ status }) => status)).toEqual(["failed", "done"]);
+		expect(await paidBack(order)).toEqual([1_000]);
+	});
+
 	it("that nobody can do is tried less and less, then parked, and done when an operator resumes it", async () => {
 		const order = await bought({ A: 1 });
 		const local = node.broker.getLocalService("payments");
@@ -362,8 +376,9 @@ describe("Keys of an order", () => {
 
 describe("Support staff", () => {
 	const support = { user: staff("support") };
-	const cancel = (order: Order, meta: object) =>
-		refusalOf(node.broker.call("orders.cancel", { id: order.id }, { meta } as never));
+	const cancelled = (order: Order, meta: object): Promise<Order> =>
+		node.broker.call("orders.cancel", { id: order.id }, { meta } as never);
+	const cancel = (order: Order, meta: object) => refusalOf(cancelled(order, meta));
 
 	it("do not refund, by refunding or by cancelling", async () => {
 		const order = await bought({ A: 1 });
@@ -384,5 +399,18 @@ describe("Support staff", () => {
 		expect(await paidBack(guests)).toEqual([1_000]);
 		const free = await bought({ FREE: 1 });
 		expect((await cancel(free, support)).type).toBe("done");
+	});
+
+	it("are told again what their cancellation came to, also when money came while it ran", async () => {
+		const order = await bought({ A: 1 }, undefined, "tok_async_mute");
+		await until("the capture that nobody tells", async () => {
+			const { items } = await node.broker.call("payments.testLedger", { orderId: order.id }, { meta: STAFF });
+			return items.some(({ kind }) => kind === "capture");
+		});
+		const meta = { ...support, idempotencyKey: `k-${++n}` };
+		const first = await refusalOf(cancelled(order, meta));
+		expect([first.type, await paidBack(order)]).toEqual(["done", [1_000]]);
+		expect(JSON.stringify(await refusalOf(cancelled(order, meta)))).toBe(JSON.stringify(first));
+		expect((await cancel(order, { ...support, idempotencyKey: `k-${++n}` })).type).toBe("FORBIDDEN");
 	});
 });

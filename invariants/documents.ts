@@ -89,6 +89,7 @@ export interface PaymentDocument {
 	chargeId: string | null;
 	captured: number;
 	refunded: number;
+	refunding?: number;
 	refunds: { id: string; amount: number; status: string }[];
 	cleanUpAt: Date | null;
 }

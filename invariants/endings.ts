@@ -14,6 +14,9 @@ export function checkOrderSaga({ order, payments, charges }: Books, now: Date, t
 	const say = (message: string) => tell("I10", order._id, message);
 	if (!isEnded(order)) say(`its saga stands at ${order.position}`);
 	for (const { id, status } of order.refunds) if (status === "pending") say(`its refund ${id} is pending`);
+	for (const { outcome, refundId } of order.commands ?? [])
+		if (!outcome && isEnded(order) && !isUnderWay(order, refundId))
+			say("has a key that waits for an answer nobody works on");
 	if (order.status === "pending" && isEnded(order)) say("is pending, and nobody works on it");
 	const deadline = deadlineOf(order);
 	if (order.status === "awaiting_payment" && now.getTime() > deadline + GRACE_MS)
@@ -31,6 +34,9 @@ export function checkOrderSaga({ order, payments, charges }: Books, now: Date, t
 			say(`has ended, its charge ${_id} is ${state}`);
 	}
 }
+
+const isUnderWay = ({ refunds }: Books["order"], refundId: string | null): boolean =>
+	refunds.some(({ id, status }) => id === refundId && status === "pending");
 
 /** Wherever in a document the tries of its work are counted: once in vain too often, it says when it was given up. */
 function isParked(value: unknown): boolean {

@@ -135,8 +135,13 @@ function checkRefunds(
 /** I4: each of the two books of money agrees with itself. */
 export function checkPayments({ order, payments, charges }: Books, tell: Tell): void {
 	const say = (message: string) => tell("I4", order._id, message);
-	for (const { captured, refunded, refunds, status } of payments) {
-		const done = refunds.filter(refund => refund.status === "done").reduce((all, { amount }) => all + amount, 0);
+	for (const { captured, refunded, refunding, refunds, status } of payments) {
+		const sumOfThose = (is: string) =>
+			refunds.filter(refund => refund.status === is).reduce((all, { amount }) => all + amount, 0);
+		const [done, underWay] = [sumOfThose("done"), sumOfThose("pending")];
+		// One that an earlier version wrote, and no node has adopted yet, does not say it.
+		if (refunding !== undefined && refunding !== underWay)
+			say(`its payment's refunds under way add up to ${underWay}, it has set ${refunding} aside`);
 		if (done !== refunded) say(`its payment's refunds add up to ${done}, it says ${refunded}`);
 		if (refunded > captured) say(`its payment refunded ${refunded} of ${captured}`);
 		const isTaken = ["captured", "partially_refunded", "refunded"].includes(status);
@@ -160,8 +165,9 @@ export function checkLinks({ order, payments, charges }: Books, tell: Tell): voi
 	const ids = new Set(charges.map(({ _id }) => _id));
 	if (payment?.chargeId && !ids.has(payment.chargeId))
 		say(`its payment names ${payment.chargeId}, which is no charge of it`);
-	if (!isPaid(order.status)) return;
-	if (payment && order.payment.chargeId !== payment.chargeId)
+	// One that failed says so, whatever it was that failed.
+	if (!isPaid(order.status) && order.status !== "cancelled") return;
+	if (isPaid(order.status) && payment && order.payment.chargeId !== payment.chargeId)
 		say(`names the charge ${order.payment.chargeId}, its payment ${payment.chargeId}`);
 	if (payment && isEnded(order) && order.payment.status !== payment.status)
 		say(`says its payment is ${order.payment.status}, which is ${payment.status}`);

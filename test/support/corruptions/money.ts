@@ -55,6 +55,18 @@ export const MONEY: readonly Corruption[] = [
 			}),
 	},
 	{
+		what: "money is set aside for a refund that there is not: nobody will ever pay it back",
+		invariant: "I4",
+		subject: of("paid"),
+		corrupt: (at, { orders }) => payment(at, orders.paid, { $set: { refunding: 400 } }),
+	},
+	{
+		what: "an order that was cancelled and paid back says that its money is there",
+		invariant: "I2",
+		subject: of("cancelled"),
+		corrupt: (at, { orders }) => order(at, orders.cancelled, { $set: { "payment.status": "captured" } }),
+	},
+	{
 		what: "a refund vanishes from the order",
 		invariant: "I4",
 		subject: of("refunded"),

@@ -87,6 +87,12 @@ export const ORDERS: readonly Corruption[] = [
 		corrupt: (at, { orders }) => order(at, orders.paid, { $set: { position: "confirmed" } }),
 	},
 	{
+		what: "a key waits for an answer that nobody works on",
+		invariant: "I10",
+		subject: of("cancelled"),
+		corrupt: (at, { orders }) => order(at, orders.cancelled, { $set: { "commands.0.outcome": null } }),
+	},
+	{
 		what: "an order waits for its money for ever",
 		invariant: "I10",
 		subject: of("settled"),

@@ -46,6 +46,17 @@ export interface Asking {
 	error: string | null;
 }
 
+/** What payments said last. */
+export interface PaymentBook {
+	status: string;
+	method: string;
+	amount: Money;
+	chargeId: string | null;
+	captured: number;
+	/** Of the payment, when it said so. */
+	version?: number;
+}
+
 export interface RefundDocument {
 	id: string;
 	amount: Money;
@@ -126,7 +137,7 @@ export interface OrderDocument {
 	totals: Totals;
 	shippingAddress: Address;
 	billingAddress: Address;
-	payment: { status: string; method: string; amount: Money; chargeId: string | null; captured: number };
+	payment: PaymentBook;
 	fulfilments: OrderFulfilment[];
 	refunds: RefundDocument[];
 	/** Refunds that are done or under way, in minor units. */

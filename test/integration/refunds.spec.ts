@@ -272,6 +272,23 @@ describe("A refund", () => {
 		expect(await paidBack(order)).toEqual([1_000]);
 	});
 
+	it("that ends after a later one leaves what the later one said of the payment", async () => {
+		const order = await bought({ A: 1 });
+		const before = node.broker.stoa.failpoints;
+		let later: Promise<Order> | undefined;
+		node.broker.stoa.failpoints = {
+			async hit(name) {
+				if (name !== "orders.refund.settle:before") return;
+				node.broker.stoa.failpoints = before;
+				later = refund(order, { amount: eur(600) });
+				await later;
+			},
+		};
+		await refund(order, { amount: eur(400) });
+		expect((await later)?.payment.status).toBe("refunded");
+		expect(await stored(order)).toMatchObject({ payment: { status: "refunded" }, refundTotal: 1_000 });
+	});
+
 	it("that nobody can do is tried less and less, then parked, and done when an operator resumes it", async () => {
 		const order = await bought({ A: 1 });
 		const local = node.broker.getLocalService("payments");

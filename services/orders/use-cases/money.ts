@@ -2,6 +2,7 @@ import { DomainError } from "../../../lib/errors.ts";
 import type { Money } from "../../../lib/money.ts";
 import { isDefinite, NotYet } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
+import { bookedFrom } from "../domain/payment-book.ts";
 import { MAX_WAIT_MS, refundableOf, shareOf } from "../domain/refunds.ts";
 import type { OrderDocument, RefundDocument } from "../orders.model.ts";
 import type { Deps } from "./ports.ts";
@@ -31,7 +32,7 @@ export async function makeSureOfMoney(deps: Deps, order: OrderDocument, cause: C
 			const payment = await deps.payments.void(current._id);
 			const left = leftOf(current, payment);
 			if (refused && left === refused.amount) throw refused.error;
-			const booked = { ...current, payment: booksOf(current, payment) };
+			const booked = { ...current, payment: bookedFrom(current.payment, payment) };
 			open = left > 0 ? entryOf(deps, booked, cause, { ...payment.captured, amount: left }) : undefined;
 			current = await note(deps, current, payment, open);
 			if (!open) return current;
@@ -66,17 +67,9 @@ function entryOf(deps: Deps, order: OrderDocument, cause: Cause, amount: Money):
 	};
 }
 
-/** The order's book says what the payment's says. */
-const booksOf = (order: OrderDocument, payment: Payment): OrderDocument["payment"] => ({
-	...order.payment,
-	status: payment.status,
-	captured: payment.captured.amount,
-	chargeId: payment.chargeId ?? order.payment.chargeId,
-});
-
 const note = (deps: Deps, order: OrderDocument, payment: Payment, entry: RefundDocument | undefined) =>
 	deps.orders.write(order, current => ({
-		payment: booksOf(current, payment),
+		payment: bookedFrom(current.payment, payment),
 		...(entry ? { refunds: [...current.refunds, entry], refundTotal: current.refundTotal + entry.amount.amount } : {}),
 		lease: "keep",
 	}));
@@ -93,7 +86,7 @@ async function payBack(
 		if (payment.refunds.find(refund => refund.id === id)?.status !== "done") throw notPaidBack(deps, createdAt);
 		return {
 			order: await deps.orders.write(order, current => ({
-				payment: booksOf(current, payment),
+				payment: bookedFrom(current.payment, payment),
 				refunds: ended(current, "done"),
 				lease: "keep",
 			})),

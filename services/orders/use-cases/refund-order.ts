@@ -6,6 +6,7 @@ import { newId } from "../../../lib/ids.ts";
 import { isDefinite } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { REFUNDABLE } from "../domain/order-states.ts";
+import { bookedFrom } from "../domain/payment-book.ts";
 import { type RefundRequest, shareOf } from "../domain/refunds.ts";
 import { assertRoom } from "../keys.ts";
 import type { CommandDocument, OrderDocument, RefundDocument } from "../orders.model.ts";
@@ -183,14 +184,14 @@ function settled(
 	const refunds = current.refunds.map(entry => (entry.id === refund.id ? ended : entry));
 	const given = (of: RefundDocument["status"]) => (of === "failed" ? 0 : refund.amount.amount);
 	const refundTotal = current.refundTotal - given(refund.status) + given(status);
-	const paymentStatus = payment ? { ...current.payment, status: payment.status } : current.payment;
-	const next = { ...current, refunds, refundTotal, payment: paymentStatus, version: current.version + 1 };
+	const booked = payment ? bookedFrom(current.payment, payment) : current.payment;
+	const next = { ...current, refunds, refundTotal, payment: booked, version: current.version + 1 };
 	const outcome = refused ?? success(toOrder(next), 201);
 	const event = { orderId: current._id, refundId: refund.id, amount: refund.amount };
 	return {
 		refunds,
 		refundTotal,
-		payment: paymentStatus,
+		payment: booked,
 		// What a key was answered stays its answer, also where the provider said `pending` first.
 		commands: current.commands.map(command =>
 			command.refundId === refund.id && !command.outcome ? { ...command, outcome } : command,

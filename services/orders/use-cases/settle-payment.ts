@@ -2,6 +2,7 @@ import { newEvent } from "../../../lib/events.ts";
 import { NotYet } from "../../../lib/not-yet.ts";
 import type { Payment } from "../../payments/payments.contract.ts";
 import { historyEntry } from "../domain/order-states.ts";
+import { bookedFrom } from "../domain/payment-book.ts";
 import type { OrderDocument } from "../orders.model.ts";
 import { tooBusy } from "../orders.repository.ts";
 import { type CancelDeps, cancelOrder } from "./cancel-order.ts";
@@ -32,10 +33,9 @@ export async function settleFrom(deps: CancelDeps, order: OrderDocument, payment
 	await deps.orders.write(order, current => {
 		const now = deps.clock.now();
 		const event = { orderId: current._id, number: current.number, total: current.totals.total };
-		const { status, chargeId, captured } = payment;
 		return {
 			status: "paid",
-			payment: { ...current.payment, status, chargeId, captured: captured.amount },
+			payment: bookedFrom(current.payment, payment),
 			payBy: null,
 			asking: null,
 			history: [...current.history, historyEntry(current.status, "paid", now, "payments", "payment settled")],

@@ -164,8 +164,15 @@ export const CLAIMS_AND_KEYS: readonly Mutant[] = [
 	{
 		name: "a command is taken over while it runs",
 		file: COMMANDS,
-		find: "outcome: null, $expr: { $not: [IS_LEASED] }",
-		replace: "outcome: null",
+		find: "{ $and: [{ $not: [IS_LEASED] }, isSame] }",
+		replace: "isSame",
+		specs: KEYS,
+	},
+	{
+		name: "another request takes a key's lease",
+		file: COMMANDS,
+		find: "{ $and: [{ $not: [IS_LEASED] }, isSame] }",
+		replace: "{ $not: [IS_LEASED] }",
 		specs: KEYS,
 	},
 	{

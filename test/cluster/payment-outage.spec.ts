@@ -36,7 +36,6 @@ describe("A payment outage of some seconds amid a flash sale", () => {
 		await stockProduct(client, admin, { sku, stock: UNITS });
 		const provider = cluster.process("provider");
 		const tries: number[] = [];
-		let paid = 0;
 		const carts = await Promise.all(Array.from({ length: BUYERS }, () => cartWith(client, sku)));
 		const buyer = async (cart: Json, i: number) =>
 			until(
@@ -47,15 +46,17 @@ describe("A payment outage of some seconds amid a flash sale", () => {
 						timeoutMs: 60_000,
 					});
 					tries.push(answer.status);
-					if (answer.status === 201) paid++;
 					const isFinal = answer.status < 500 && answer.body?.code !== "IDEMPOTENCY_IN_PROGRESS";
 					return isFinal && answer;
 				},
 				120_000,
 			);
-		const sale = Promise.all(carts.map(buyer));
-		await until("the first sales", () => paid >= 2);
+		// Two sales are done when the outage begins, and all others meet it: however fast the machine is.
+		const done = await Promise.all(carts.slice(0, 2).map(buyer));
 		provider.kill(how === "frozen" ? "SIGSTOP" : "SIGKILL");
+		const rest = Promise.all(carts.slice(2).map((cart, i) => buyer(cart, i + 2)));
+		// Should the test end before they do, they are not awaited any more.
+		rest.catch(() => undefined);
 		await until("the outage to be told", () => tries.filter(status => status === 503).length >= 10, 60_000);
 		if (how === "frozen") provider.kill("SIGCONT");
 		else await killAndRestart(provider);
@@ -65,7 +66,7 @@ describe("A payment outage of some seconds amid a flash sale", () => {
 		const next = await client.post(`/carts/${cart.id}/checkout`, checkoutBody(cart), { key: `next-after-${how}` });
 		expect([next.status, next.body?.code]).toEqual([201, undefined]);
 
-		const outcomes = await sale;
+		const outcomes = [...done, ...(await rest)];
 		expect(new Set(outcomes.map(({ status, body }) => `${status} ${body.code ?? body.status}`))).toEqual(
 			new Set(["201 paid", "409 STOCK_INSUFFICIENT"]),
 		);

@@ -107,6 +107,24 @@ describe("The money of an order that ends", () => {
 		await shop.expectNothingKept(orderId);
 	});
 
+	it("is told as gone back when the order took a refused call for the end of its refund, and another got through", async () => {
+		const order = await shop.place("tok_ok");
+		await shop.cancel(order);
+		await cancelled(order.id);
+		// As whoever got the refusal left it.
+		const refunds = { $map: { input: "$refunds", in: { $mergeObjects: ["$$this", { status: "failed" }] } } };
+		const lease = { until: PAST, dueAt: PAST, epoch: { $add: ["$version", 1] } };
+		const left = { position: "cancelling", refundTotal: 0, refunds, lease, version: { $add: ["$version", 1] } };
+		await shop.orders.updateOne({ _id: order.id }, [{ $set: left }]);
+		const now = await until("the order's book to say so", async () => {
+			const found = await shop.order(order.id);
+			return found.position === "done" && found;
+		});
+		expect(now.refunds.map(({ id, status }) => [id, status])).toEqual([[`${order.id}_cancel`, "done"]]);
+		expect(now.refundTotal).toBe(1_000);
+		expect(await shop.moved(order.id)).toEqual({ captured: 1_000, refunded: 1_000 });
+	});
+
 	it("goes back when a transfer arrives after its checkout had failed", async () => {
 		let orderId = "";
 		shop.at("orders.place.settle:before", async () => {

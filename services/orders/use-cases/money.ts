@@ -67,12 +67,27 @@ function entryOf(deps: Deps, order: OrderDocument, cause: Cause, amount: Money):
 	};
 }
 
+/** The books of payments, and the entry for what is paid back next. */
 const note = (deps: Deps, order: OrderDocument, payment: Payment, entry: RefundDocument | undefined) =>
-	deps.orders.write(order, current => ({
-		payment: bookedFrom(current.payment, payment),
-		...(entry ? { refunds: [...current.refunds, entry], refundTotal: current.refundTotal + entry.amount.amount } : {}),
-		lease: "keep",
-	}));
+	deps.orders.write(order, current => {
+		const late = doneAfterAll(current, payment);
+		const refunds = current.refunds.map(refund =>
+			late.includes(refund) ? { ...refund, status: "done" as const } : refund,
+		);
+		const added = [...late, ...(entry ? [entry] : [])];
+		return {
+			payment: bookedFrom(current.payment, payment),
+			refunds: entry ? [...refunds, entry] : refunds,
+			refundTotal: added.reduce((sum, { amount }) => sum + amount.amount, current.refundTotal),
+			lease: "keep",
+		};
+	});
+
+/** What the order took for failed and payments say is done: a call that came late, or a provider's later word. */
+export const doneAfterAll = ({ refunds }: OrderDocument, payment: Payment): RefundDocument[] =>
+	refunds.filter(({ id, status }) => status === "failed" && stateOf(payment, id) === "done");
+
+const stateOf = (payment: Payment, refundId: string) => payment.refunds.find(({ id }) => id === refundId)?.status;
 
 async function payBack(
 	deps: Deps,
@@ -93,6 +108,10 @@ async function payBack(
 		};
 	} catch (error) {
 		if (!isDefinite(error)) throw error;
+		// The refusal may be of this call alone: another one of the same refund may have got through.
+		const state = stateOf(await deps.payments.void(order._id), id);
+		if (state === "pending" || state === "done")
+			throw new DomainError("SERVICE_UNAVAILABLE", "Another call of this refund is under way");
 		const failed = await deps.orders.write(order, current => ({
 			refunds: ended(current, "failed"),
 			refundTotal: current.refundTotal - amount.amount,

@@ -7,7 +7,7 @@ import type { OrderDocument } from "../orders.model.ts";
 import { tooBusy } from "../orders.repository.ts";
 import { type CancelDeps, cancelOrder } from "./cancel-order.ts";
 import { withLease } from "./checkout-saga.ts";
-import { makeSureOfMoney } from "./money.ts";
+import { doneAfterAll, makeSureOfMoney } from "./money.ts";
 import { about, runSaga, type Saga } from "./saga.ts";
 
 /**
@@ -47,8 +47,10 @@ export async function settleFrom(deps: CancelDeps, order: OrderDocument, payment
 
 /** Money that came after its order had ended goes back. */
 async function unwind(deps: CancelDeps, order: OrderDocument): Promise<void> {
-	const { captured, refunded, refunding } = await deps.payments.void(order._id);
-	if (captured.amount - refunded.amount - refunding.amount <= 0) return;
+	const payment = await deps.payments.void(order._id);
+	const { captured, refunded, refunding } = payment;
+	const isKept = captured.amount - refunded.amount - refunding.amount > 0;
+	if (!isKept && doneAfterAll(order, payment).length === 0) return;
 	await finishUnwind(deps, await runSaga("orders.unwind", unwindSaga(deps), order, deps.failpoints, { to: "mark" }));
 }
 

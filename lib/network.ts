@@ -13,22 +13,19 @@ const PREFIXES: readonly { groups: number; bits: number; share: number }[] = [
 	{ groups: 3, bits: 0xffff, share: 16 },
 ];
 
-const MAPPED = /^::ffff:(?:(\d[\d.]{6,14})|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
-
 /** An IPv4 address that came through an IPv6 socket, as all do where one socket listens to both, is still that address. */
 export function plainAddress(address: string): string {
-	const [, dotted, high, low] = MAPPED.exec(address) ?? [];
-	if (dotted !== undefined) return isIP(dotted) === 4 ? dotted : address;
-	if (high === undefined || low === undefined) return address;
-	const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-	return [a >> 8, a & 255, b >> 8, b & 255].join(".");
+	if (isIP(address) !== 6) return address;
+	const [low, high, ...network] = groupsOf(address).reverse();
+	if (high === undefined || low === undefined || network.join() !== "65535,0,0,0,0,0") return address;
+	return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
 /** What limits count by, the narrowest first: whoever has an IPv6 network has 2^64 addresses of it, or 2^80. */
 export function networksOf(given: string): Network[] {
 	const address = plainAddress(given);
 	if (isIP(address) !== 6) return [{ name: address, share: 1 }];
-	const groups = firstGroups(address);
+	const groups = groupsOf(address);
 	return PREFIXES.map(({ groups: count, bits, share }) => ({
 		name: `${groups
 			.slice(0, count)
@@ -48,17 +45,28 @@ export const widestNetwork = (address: string): string => networksOf(address).at
 export function neighbourhoodOf(given: string): string {
 	const address = plainAddress(given);
 	if (isIP(address) === 6)
-		return `${firstGroups(address)
+		return `${groupsOf(address)
 			.slice(0, 2)
 			.map(group => group.toString(16))
 			.join(":")}::/32`;
 	return `${address.split(".").slice(0, 3).join(".")}.0/24`;
 }
 
-function firstGroups(address: string): number[] {
-	const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
-	const groups = head.split(":").filter(Boolean);
-	const missing = tail === undefined ? 0 : Math.max(0, 8 - groups.length - tail.split(":").filter(Boolean).length);
-	const all = [...groups, ...Array<string>(missing).fill("0"), ...(tail ?? "").split(":")];
-	return [0, 1, 2, 3].map(i => Number.parseInt(all[i] ?? "0", 16) || 0);
+/** The eight numbers of an IPv6 address, whichever of its spellings this is. */
+function groupsOf(address: string): number[] {
+	const [head = "", tail = ""] = (address.split("%")[0] ?? "").split("::");
+	const [before, after] = [numbersOf(head), numbersOf(tail)];
+	const missing = Math.max(0, 8 - before.length - after.length);
+	return [...before, ...Array<number>(missing).fill(0), ...after];
 }
+
+/** The last two may be written as an IPv4 address. */
+const numbersOf = (part: string): number[] =>
+	part
+		.split(":")
+		.filter(Boolean)
+		.flatMap(group => {
+			if (!group.includes(".")) return [Number.parseInt(group, 16)];
+			const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
+			return [(a << 8) | b, (c << 8) | d];
+		});

@@ -3,7 +3,7 @@ import { DomainError } from "../../lib/errors.ts";
 import { neighbourhoodOf, networkOf, networksOf } from "../../lib/network.ts";
 import { encodingFor } from "../../services/api/http/answer.ts";
 import { toProblem } from "../../services/api/http/problem.ts";
-import { createAddressReader } from "../../services/api/http/request.ts";
+import { createAddressReader, createProxyCheck } from "../../services/api/http/request.ts";
 import { coerce, compileRoute, type RegisteredAction, type Route } from "../../services/api/http/route.ts";
 import { byService, LearnedRoutes, RouteTable } from "../../services/api/http/route-table.ts";
 import { toSchema } from "../../services/api/openapi/rules.ts";
@@ -221,6 +221,26 @@ describe("A client", () => {
 		expect(proxied(request("2001:db8::1", "203.0.113.9"))).toBe("203.0.113.9");
 		expect(proxied(request("10.0.0.1", "203.0.113.9, rubbish"))).toBe("10.0.0.1");
 		expect(proxied(request("10.0.0.1"))).toBe("10.0.0.1");
+	});
+
+	it.each([
+		"::ffff:198.51.100.4",
+		"::FFFF:c633:6404",
+		"::ffff:c633:6404",
+		"0:0:0:0:0:ffff:198.51.100.4",
+		"0000:0000:0000:0000:0000:ffff:c633:6404",
+		"::0:ffff:c633:6404",
+		"0::ffff:198.51.100.4",
+	])("is its IPv4 address, which a proxy of ours may spell %s", spelling => {
+		expect(createAddressReader(["10.0.0.0/8"])(request("10.0.0.1", spelling))).toBe("198.51.100.4");
+		expect(networksOf(spelling)).toEqual([{ name: "198.51.100.4", share: 1 }]);
+		expect(neighbourhoodOf(spelling)).toBe("198.51.100.0/24");
+		expect(createProxyCheck(["198.51.100.0/24"])(spelling)).toBe(true);
+	});
+
+	it("has no IPv4 address where its IPv6 one only looks like it", () => {
+		for (const address of ["::fffe:c633:6404", "1::ffff:c633:6404", "::ffff:0:c633:6404", "::1", "fe80::ffff:1%eth0"])
+			expect(createAddressReader([])(request(address))).toBe(address);
 	});
 
 	it("is counted by its network when it has one of IPv6", () => {

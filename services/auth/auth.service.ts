@@ -5,6 +5,7 @@ import { emailRule, idRule, textRule } from "../../lib/rules.ts";
 import { type AppMeta, defineService } from "../../lib/typed.ts";
 import { type DbVars, db } from "../../mixins/db.mixin.ts";
 import { type OutboxVars, outbox } from "../../mixins/outbox.mixin.ts";
+import { adoptAccounts } from "./adopt.ts";
 import { createDeps } from "./auth.deps.ts";
 import { authModels } from "./auth.model.ts";
 import { createFirstAdmin } from "./domain/admin.ts";
@@ -179,6 +180,7 @@ export default defineService<Record<string, unknown>, object, Vars>()({
 	},
 	async started() {
 		const { clock, config, health } = this.broker.stoa;
+		await adoptAccounts(this.models.accounts);
 		await Promise.all([this.keyring.load(clock.now()), this.hasher.warmUp()]);
 		this.reload = setInterval(() => {
 			this.keyring.load(clock.now()).catch(error => this.logger.warn("The signing keys could not be read", error));

@@ -28,7 +28,11 @@ export class DeliveryRepository {
 	 * Claims a delivery before it is sent, so that a crash leaves a trace and nobody else sends it meanwhile.
 	 * @returns the claim; `over` when it was sent or parked; `taken` while somebody else sends it
 	 */
-	async claim({ _id, ...fields }: NewDelivery, now: Date, isResumed: boolean): Promise<Claim | "over" | "taken"> {
+	async claim(
+		{ _id, aboutId, ...fields }: NewDelivery,
+		now: Date,
+		isResumed: boolean,
+	): Promise<Claim | "over" | "taken"> {
 		const open = { status: { $ne: "sent" }, ...(isResumed ? {} : { parkedAt: { $exists: false } }) };
 		const free = { $or: [{ leaseUntil: { $exists: false } }, { leaseUntil: { $lte: now } }] };
 		try {
@@ -37,7 +41,8 @@ export class DeliveryRepository {
 					{ _id, ...open, ...free },
 					{
 						$setOnInsert: { ...fields, channel: "email", lastError: null, sentAt: null },
-						$set: { status: "sending", leaseUntil: later(now) },
+						// An earlier version did not write what it is about; without it a parked one could not be resumed.
+						$set: { status: "sending", leaseUntil: later(now), aboutId },
 						$inc: { attempts: 1, epoch: 1 },
 					},
 					{ upsert: !isResumed, returnDocument: "after", maxTimeMS: MAX_TIME_MS },

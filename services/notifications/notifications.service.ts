@@ -50,7 +50,8 @@ export default defineService<Record<string, unknown>, Methods, Vars>()({
 		consumer<Vars, Methods>(
 			{
 				async "account.registered"({ id, data }) {
-					await this.askToVerify(id, data.registrationId);
+					// One that an earlier version told names an account, whose link would be good for nothing now.
+					if (data.registrationId) await this.askToVerify(id, data.registrationId);
 				},
 				async "order.placed"({ id, data }) {
 					await this.confirmOrder(id, data.orderId);
